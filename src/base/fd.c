@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base/fd.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+void dk_fd_close(int *fd)
+{
+    if (*fd < 0)
+        return;
+    int saved = errno;
+    close(*fd);
+    errno = saved;
+    *fd = -1;
+}
+
+gssize dk_fd_pread_all(int fd, void *buf, gsize len, guint64 off)
+{
+    gsize done = 0;
+    while (done < len) {
+        gssize got = pread(fd, (guint8 *)buf + done, len - done, (off_t)(off + done));
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return -1;
+        if (got == 0)
+            break;
+        done += (gsize)got;
+    }
+    return (gssize)done;
+}
+
+gssize dk_fd_pwrite_all(int fd, const void *buf, gsize len, guint64 off)
+{
+    gsize done = 0;
+    while (done < len) {
+        gssize put = pwrite(fd, (const guint8 *)buf + done, len - done, (off_t)(off + done));
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put < 0)
+            return -1;
+        done += (gsize)put;
+    }
+    return (gssize)done;
+}
+
+gssize dk_fd_write_all(int fd, const void *buf, gsize len)
+{
+    gsize done = 0;
+    while (done < len) {
+        gssize put = write(fd, (const guint8 *)buf + done, len - done);
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put < 0)
+            return -1;
+        done += (gsize)put;
+    }
+    return (gssize)done;
+}

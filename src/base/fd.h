@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * File descriptors that close themselves.  "dk_autofd int fd = -1;" owns a descriptor; it is closed
+ * when the scope ends, unless dk_fd_steal() took it out.
+ */
+#pragma once
+
+#include <glib.h>
+#include <sys/types.h>
+
+/* Closes *fd when it is not negative and sets it to -1; errno is kept. */
+void dk_fd_close(int *fd);
+
+static inline int dk_fd_steal(int *fd)
+{
+    int taken = *fd;
+    *fd = -1;
+    return taken;
+}
+
+#define dk_autofd __attribute__((cleanup(dk_fd_close)))
+
+/*
+ * Reads or writes all len bytes at off, going on after short transfers and EINTR.  The read ends
+ * early only at the end of the file; both return the bytes done, or -1 with errno.
+ */
+gssize dk_fd_pread_all(int fd, void *buf, gsize len, guint64 off);
+gssize dk_fd_pwrite_all(int fd, const void *buf, gsize len, guint64 off);
+
+/* As dk_fd_pwrite_all(), at the descriptor's own position: for pipes and terminals. */
+gssize dk_fd_write_all(int fd, const void *buf, gsize len);

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * All formats, and opening a file of any of them.  The table is made from the Meson list `formats`.
+ */
+#pragma once
+
+#include "mem/format.h"
+
+/* NULL-terminated, in the order of the list. */
+const DkFormat *const *dk_formats(void);
+
+/* By its name ("elf"), or NULL. */
+const DkFormat *dk_format_by_name(const char *name);
+
+/*
+ * Opens input with the first format that recognises it; *format (may be NULL) gets which.
+ * DK_ERROR_NOT_MINE when none does: the message says what the first bytes look like and which formats
+ * are read.  Other errors are the format's own.
+ */
+DkSource *dk_format_open(DkInput *input, const DkFormat **format,
+                         GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * DkOutput: where the bytes of a dump go, from first to last: a file that appears under its name
+ * only when it is whole, a stream, or a filter (compression, encryption) in front of another output.
+ *
+ * To add an output: embed DkOutput as the first member, fill in a static const DkOutputOps, call
+ * dk_output_init().
+ */
+#pragma once
+
+#include <glib.h>
+
+typedef struct DkOutput DkOutput;
+
+typedef struct {
+    const char *name;
+
+    /* Appends len bytes. */
+    gboolean (*write)(DkOutput *output, const void *buf, gsize len, GError **error);
+
+    /* Appends len zero bytes; a file makes a hole of them. */
+    gboolean (*zeros)(DkOutput *output, guint64 len, GError **error);
+
+    /* Writes out what is buffered and makes the result lasting and visible; once, on success. */
+    gboolean (*finish)(DkOutput *output, GError **error);
+
+    /* Frees the struct; without finish() before, nothing of ours stays behind. */
+    void (*destroy)(DkOutput *output);
+} DkOutputOps;
+
+struct DkOutput {
+    const DkOutputOps *ops;
+    guint64 done; /* bytes appended so far, before compression */
+    gboolean finished;
+};
+
+void dk_output_init(DkOutput *output, const DkOutputOps *ops);
+
+gboolean dk_output_write(DkOutput *output, const void *buf, gsize len,
+                         GError **error) G_GNUC_WARN_UNUSED_RESULT;
+gboolean dk_output_zeros(DkOutput *output, guint64 len, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+gboolean dk_output_finish(DkOutput *output, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+void dk_output_free(DkOutput *output);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(DkOutput, dk_output_free)
+
+/*
+ * A file that will be called path: written to an unlinked temporary file (O_TMPFILE, else a hidden
+ * name) in the same directory, mode 0600, then fsync, link, fsync of the directory.  An existing
+ * path fails with DK_ERROR_EXISTS unless replace, which renames over it.  A path that is a symbolic
+ * link, directory or device is refused (DK_ERROR_EXISTS or USAGE).  When less than expected bytes are
+ * free on the file system it fails with DK_ERROR_NO_SPACE before anything is written; 0 skips that.
+ */
+DkOutput *dk_output_file_new(const char *path, gboolean replace, guint64 expected,
+                             GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* Writes to a descriptor such as standard output, which it borrows. */
+DkOutput *dk_output_fd_new(int fd, const char *name);

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdio.h>
+
+#include "tool/verb.h"
+#include "tool/version.h"
+
+static int run(DkTool *tool, gpointer state, char **args)
+{
+    printf("dumpkit %s\n", DK_VERSION);
+    return DK_EXIT_DONE;
+}
+
+const DkVerb dk_verb_version = {
+    .name = "version",
+    .synopsis = "",
+    .summary = "print the version",
+    .run = run,
+};
