@@ -8,6 +8,12 @@ kind=${1:-build}
 wanted=$(awk -v kind="$kind" '$1 == "build" || $1 == kind || (kind == "bench" && $1 == "check") {print $2}' "$here/deps.list")
 missing=
 for package in $wanted; do
+    case $package in
+    *\?*)
+        if command -v "${package#*\?}" >/dev/null 2>&1; then continue; fi
+        package=${package%%\?*}
+        ;;
+    esac
     status=$(dpkg-query -W -f '${Status}' "$package" 2>/dev/null || true)
     [ "$status" = "install ok installed" ] || missing="$missing $package"
 done

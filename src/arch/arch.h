@@ -3,8 +3,8 @@
  * DkArch: what the registers of a machine are called and where they stand in the blocks of
  * mem/regset.h; how its instructions read.  One const table a machine; dk_arch_for() finds it.
  *
- * To add a machine: add a DkArch in a file of its own and a line in arch.c.  Page tables (one step a
- * level) join with the machine dumps.
+ * To add a machine: add a DkArch in a file of its own and a line in arch.c.  Page tables (one step
+ * a level) join with the machine dumps.
  */
 #pragma once
 
@@ -35,9 +35,9 @@ static inline void dk_regs_set(DkRegs *regs, guint number, guint64 value)
 
 typedef struct {
     const char *name; /* as kd prints it: "rax", "eip", "x29" */
-    gint dwarf;       /* DWARF number, or -1 for one that unwinding does not know (segments, flags) */
-    guint16 off;      /* in DK_REGSET_GENERAL */
-    guint8 size;      /* bytes there: 4 or 8 */
+    gint dwarf;  /* DWARF number, or -1 for one that unwinding does not know (segments, flags) */
+    guint16 off; /* in DK_REGSET_GENERAL */
+    guint8 size; /* bytes there: 4 or 8 */
 } DkRegName;
 
 typedef struct DkArch DkArch;
@@ -68,13 +68,13 @@ const DkArch *dk_arch_for(DkMachineId machine);
 /* Fills *regs from a block in DK_REGSET_GENERAL form; FALSE when it is too short. */
 gboolean dk_arch_regs_from_general(const DkArch *arch, GBytes *general, DkRegs *regs);
 
-/* A register of a block by its name (sub-registers such as "eax", "al" included); FALSE if unknown. */
-gboolean dk_arch_reg_by_name(const DkArch *arch, GBytes *general, const char *name,
-                             guint64 *value);
+/* A register of a block by its name (sub-registers such as "eax", "al" included); FALSE if unknown.
+ */
+gboolean dk_arch_reg_by_name(const DkArch *arch, GBytes *general, const char *name, guint64 *value);
 
 /* One instruction. */
 typedef struct {
-    guint size;        /* bytes */
+    guint size; /* bytes */
     char mnemonic[32];
     char operands[192];
     gboolean is_call;

@@ -61,5 +61,6 @@ const char *dk_cursor_string(DkCursor *cursor, const char *field,
 gboolean dk_cursor_seek(DkCursor *cursor, const char *field, guint64 pos,
                         GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
-/* Moves forward to a multiple of align (a power of two) of pos, or to the end if that comes first. */
+/* Moves forward to a multiple of align (a power of two) of pos, or to the end if that comes first.
+ */
 void dk_cursor_align(DkCursor *cursor, gsize align);

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <stdarg.h>
 
-G_DEFINE_QUARK(dk-error-quark, dk_error)
+G_DEFINE_QUARK(dk - error - quark, dk_error)
 
 static const char *const code_names[] = {
     [DK_ERROR_NOT_MINE] = "not-mine",

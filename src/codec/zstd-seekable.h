@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The seekable zstd format: independent zstd frames followed by a skippable frame with a table of
- * their sizes.  `zstd -d` undoes it.  Source: zstd/contrib/seekable_format/zstd_seekable_compression_format.md
- * (facebook/zstd, BSD).  This is the stateless part: single frames and the table; io/ reads files
- * with it, capture/ writes them in parallel.
+ * their sizes.  `zstd -d` undoes it.  Source:
+ * zstd/contrib/seekable_format/zstd_seekable_compression_format.md (facebook/zstd, BSD).  This is
+ * the stateless part: single frames and the table; io/ reads files with it, capture/ writes them in
+ * parallel.
  */
 #pragma once
 

@@ -44,12 +44,12 @@ typedef struct {
 } DkArgValue;
 
 struct DkCommand {
-    const char *name; /* "k" */
+    const char *name;           /* "k" */
     const char *const *aliases; /* other words that run it ("kb", "kn"), NULL-terminated; or NULL */
-    const char *summary; /* one line */
-    const char *help;    /* prose; ends with an example */
-    const DkArg *args;   /* or NULL */
-    guint needs;         /* DkNeeds */
+    const char *summary;        /* one line */
+    const char *help;           /* prose; ends with an example */
+    const DkArg *args;          /* or NULL */
+    guint needs;                /* DkNeeds */
     /*
      * word is the name or alias that was typed.  Prints through out.  FALSE with an error when it
      * could not do its job; what was printed until then stands.

@@ -56,8 +56,8 @@ DkSource *dk_format_open(DkInput *input, const DkFormat **format, GError **error
             return source;
         }
         if (!g_error_matches(local, DK_ERROR, DK_ERROR_NOT_MINE)) {
-            g_propagate_prefixed_error(error, g_steal_pointer(&local), "%s: ",
-                                       dk_input_name(input));
+            g_propagate_prefixed_error(error, g_steal_pointer(&local),
+                                       "%s: ", dk_input_name(input));
             return NULL;
         }
     }

@@ -14,8 +14,8 @@ const DkFormat *dk_format_by_name(const char *name);
 
 /*
  * Opens input with the first format that recognises it; *format (may be NULL) gets which.
- * DK_ERROR_NOT_MINE when none does: the message says what the first bytes look like and which formats
- * are read.  Other errors are the format's own.
+ * DK_ERROR_NOT_MINE when none does: the message says what the first bytes look like and which
+ * formats are read.  Other errors are the format's own.
  */
 DkSource *dk_format_open(DkInput *input, const DkFormat **format,
                          GError **error) G_GNUC_WARN_UNUSED_RESULT;

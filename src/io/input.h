@@ -12,7 +12,8 @@
 
 typedef struct DkInput DkInput;
 
-/* Opens path.  DK_ERROR_NOT_FOUND, DENIED, DAMAGED (broken zstd) or SYSTEM; the message names it. */
+/* Opens path.  DK_ERROR_NOT_FOUND, DENIED, DAMAGED (broken zstd) or SYSTEM; the message names it.
+ */
 DkInput *dk_input_open(const char *path, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* Takes bytes as the content of a file called name; for tests and fuzz targets. */
@@ -38,8 +39,8 @@ gssize dk_input_read(DkInput *input, guint64 off, void *buf, gsize len,
                      GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /*
- * All of len bytes at off as a fresh block, or NULL: DK_ERROR_DAMAGED when the file ends before (the
- * message names what, off, and the file's size), DK_ERROR_LIMIT when len is above limit.
+ * All of len bytes at off as a fresh block, or NULL: DK_ERROR_DAMAGED when the file ends before
+ * (the message names what, off, and the file's size), DK_ERROR_LIMIT when len is above limit.
  */
 GBytes *dk_input_read_bytes(DkInput *input, const char *what, guint64 off, guint64 len,
                             guint64 limit, GError **error) G_GNUC_WARN_UNUSED_RESULT;

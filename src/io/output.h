@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * DkOutput: where the bytes of a dump go, from first to last: a file that appears under its name
- * only when it is whole, a stream, or a filter (compression, encryption) in front of another output.
+ * only when it is whole, a stream, or a filter (compression, encryption) in front of another
+ * output.
  *
  * To add an output: embed DkOutput as the first member, fill in a static const DkOutputOps, call
  * dk_output_init().
@@ -47,8 +48,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(DkOutput, dk_output_free)
  * A file that will be called path: written to an unlinked temporary file (O_TMPFILE, else a hidden
  * name) in the same directory, mode 0600, then fsync, link, fsync of the directory.  An existing
  * path fails with DK_ERROR_EXISTS unless replace, which renames over it.  A path that is a symbolic
- * link, directory or device is refused (DK_ERROR_EXISTS or USAGE).  When less than expected bytes are
- * free on the file system it fails with DK_ERROR_NO_SPACE before anything is written; 0 skips that.
+ * link, directory or device is refused (DK_ERROR_EXISTS or USAGE).  When less than expected bytes
+ * are free on the file system it fails with DK_ERROR_NO_SPACE before anything is written; 0 skips
+ * that.
  */
 DkOutput *dk_output_file_new(const char *path, gboolean replace, guint64 expected,
                              GError **error) G_GNUC_WARN_UNUSED_RESULT;

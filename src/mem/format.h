@@ -2,8 +2,8 @@
 /*
  * DkFormat: one dump format, its reader and its writer.  The table of all formats is made from the
  * Meson list `formats` (src/format/meson.build): adding a word there and a folder format/NAME with
- * `const DkFormat dk_format_NAME` is the whole registration.  A test fails until a registered format
- * has reader tests, a fuzz target, a section in the manual and docs/formats/NAME.md.
+ * `const DkFormat dk_format_NAME` is the whole registration.  A test fails until a registered
+ * format has reader tests, a fuzz target, a section in the manual and docs/formats/NAME.md.
  */
 #pragma once
 
@@ -56,5 +56,5 @@ typedef struct {
 } DkFormat;
 
 /* As verify->finding() with a format. */
-void dk_verify_add(DkVerify *verify, DkVerdict verdict, const char *part, const char *format,
-                   ...) G_GNUC_PRINTF(4, 5);
+void dk_verify_add(DkVerify *verify, DkVerdict verdict, const char *part, const char *format, ...)
+    G_GNUC_PRINTF(4, 5);

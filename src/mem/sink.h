@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * DkSink: where a dump goes: a format's writer over a DkOutput.  What the file will hold is fixed by
- * a DkDumpPlan before the first byte of memory comes, so that every writer can lay its file out at
- * once and be streamed.
+ * DkSink: where a dump goes: a format's writer over a DkOutput.  What the file will hold is fixed
+ * by a DkDumpPlan before the first byte of memory comes, so that every writer can lay its file out
+ * at once and be streamed.
  *
  * To add a writer: embed DkSink as the first member of your struct, fill in a static const
  * DkSinkOps, name its constructor in your DkFormat.
@@ -34,8 +34,8 @@ DkDumpPlan *dk_dump_plan_new(void);
 void dk_dump_plan_free(DkDumpPlan *plan);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(DkDumpPlan, dk_dump_plan_free)
 
-/* Appends first..last, which must lie above what is there; joins it to the last extent if they touch
- * and have the same flags. */
+/* Appends first..last, which must lie above what is there; joins it to the last extent if they
+ * touch and have the same flags. */
 void dk_dump_plan_add(DkDumpPlan *plan, guint64 first, guint64 last, guint32 flags);
 
 /* What is known only when all data has passed; goes into the writer's closing record. */
@@ -89,7 +89,7 @@ typedef struct {
 
 struct DkSink {
     const DkSinkOps *ops;
-    DkOutput *output; /* borrowed */
+    DkOutput *output;         /* borrowed */
     const DkSubject *subject; /* borrowed, set by begin */
     const DkDumpPlan *plan;
     guint extent;    /* index of the extent that is being written */

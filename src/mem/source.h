@@ -58,8 +58,9 @@ typedef struct {
 
 struct DkSource {
     const DkSourceOps *ops;
-    char *name;         /* the file or target, for messages; owned */
-    const char *format; /* short name of the format, such as "elf"; static; NULL for a live target */
+    char *name; /* the file or target, for messages; owned */
+    const char
+        *format; /* short name of the format, such as "elf"; static; NULL for a live target */
     DkSubject *subject; /* owned; set when the source is open (live: after pause) */
     DkSpace *space;     /* owned reference; as subject */
 };

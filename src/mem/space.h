@@ -5,8 +5,8 @@
  * a reference to the one below it.
  *
  * To add a space: embed DkSpace as the first member of your struct, fill in a static const
- * DkSpaceOps, allocate the struct with g_new0() and call dk_space_init() on it.  The front functions
- * below check ranges and state, so that slots stay naive.
+ * DkSpaceOps, allocate the struct with g_new0() and call dk_space_init() on it.  The front
+ * functions below check ranges and state, so that slots stay naive.
  */
 #pragma once
 
@@ -64,7 +64,8 @@ DkSpace *dk_space_ref(DkSpace *space);
 void dk_space_unref(DkSpace *space);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(DkSpace, dk_space_unref)
 
-/* How many of len bytes at addr could be read in one piece from addr on.  buf behind them is undefined. */
+/* How many of len bytes at addr could be read in one piece from addr on.  buf behind them is
+ * undefined. */
 gsize dk_space_read(DkSpace *space, guint64 addr, void *buf, gsize len);
 
 /* All of len bytes at addr, or FALSE with DK_ERROR_ABSENT that names the first byte not there. */

@@ -60,14 +60,14 @@ typedef struct {
     guint64 first; /* virtual addresses, both inside, from the lowest to the highest mapped byte */
     guint64 last;
     char *path;
-    GBytes *build_id;   /* ELF build-id, or NULL */
-    guint32 timestamp;  /* of a PE; 0 otherwise */
-    guint32 checksum;   /* of a PE; 0 otherwise */
-    char *debug_file;   /* name of the PDB, or NULL */
-    guint8 guid[16];    /* of the PDB; all zero when there is none */
-    guint32 age;        /* of the PDB */
-    char *version;      /* "10.0.19041.1", or NULL */
-    gboolean unloaded;  /* was loaded earlier */
+    GBytes *build_id;  /* ELF build-id, or NULL */
+    guint32 timestamp; /* of a PE; 0 otherwise */
+    guint32 checksum;  /* of a PE; 0 otherwise */
+    char *debug_file;  /* name of the PDB, or NULL */
+    guint8 guid[16];   /* of the PDB; all zero when there is none */
+    guint32 age;       /* of the PDB */
+    char *version;     /* "10.0.19041.1", or NULL */
+    gboolean unloaded; /* was loaded earlier */
 } DkModule;
 
 typedef struct {

@@ -11,13 +11,13 @@ struct DkOut {
     gboolean colour;
     DkOutWrite write;
     gpointer data;
-    JsonBuilder *builder;  /* JSON mode */
-    GString *nesting;      /* 'o' and 'a' for what is open, the top included */
+    JsonBuilder *builder;         /* JSON mode */
+    GString *nesting;             /* 'o' and 'a' for what is open, the top included */
     struct libscols_table *table; /* text mode, between table_begin and table_end */
     struct libscols_line *line;
     const DkColumn *columns;
     guint ncolumns;
-    guint column; /* of the next cell */
+    guint column;  /* of the next cell */
     gboolean rows; /* the table has any */
 };
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * DkSymFile: the symbols, types, source lines and unwind rules of one module, whatever file they
- * come from.  All addresses are RVAs: offsets from the lowest mapped byte of the module (the `first`
- * of its DkModule), so that nothing here depends on where the module was loaded.
+ * come from.  All addresses are RVAs: offsets from the lowest mapped byte of the module (the
+ * `first` of its DkModule), so that nothing here depends on where the module was loaded.
  *
  * To add a kind of symbol file: embed DkSymFile first, fill in a static const DkSymFileOps (slots
  * that the kind cannot serve stay NULL), and add it to dk_symstore_open()'s list.
@@ -18,7 +18,8 @@
 typedef struct DkSymFile DkSymFile;
 
 typedef struct {
-    const char *name; /* lent by the symbol file, as long as that lives; demangled where it can be */
+    const char
+        *name; /* lent by the symbol file, as long as that lives; demangled where it can be */
     guint64 rva;
     guint64 size; /* 0 when not known */
     gboolean is_function;
@@ -33,13 +34,13 @@ typedef struct {
 
 /* How one register of the calling frame is found. */
 typedef enum {
-    DK_CFI_UNDEFINED,  /* not recoverable */
-    DK_CFI_SAME,       /* unchanged */
-    DK_CFI_AT_CFA,     /* stored at CFA + offset */
-    DK_CFI_CFA_PLUS,   /* is CFA + offset */
-    DK_CFI_REGISTER,   /* is in register number offset */
-    DK_CFI_AT_EXPR,    /* stored at the address the expression gives; CFA is pushed first */
-    DK_CFI_EXPR,       /* is what the expression gives; CFA is pushed first */
+    DK_CFI_UNDEFINED, /* not recoverable */
+    DK_CFI_SAME,      /* unchanged */
+    DK_CFI_AT_CFA,    /* stored at CFA + offset */
+    DK_CFI_CFA_PLUS,  /* is CFA + offset */
+    DK_CFI_REGISTER,  /* is in register number offset */
+    DK_CFI_AT_EXPR,   /* stored at the address the expression gives; CFA is pushed first */
+    DK_CFI_EXPR,      /* is what the expression gives; CFA is pushed first */
 } DkCfiKind;
 
 /* One operation of a DWARF expression (DWARF 5, section 2.5), operands decoded. */
@@ -61,13 +62,13 @@ typedef struct {
 typedef struct {
     guint64 first; /* RVAs that the row is good for, both inside */
     guint64 last;
-    gboolean signal_frame;       /* the caller was interrupted: its pc is not behind a call */
-    guint return_register;       /* DWARF number of the column of the return address */
-    gboolean cfa_is_expression;  /* else CFA = cfa_register + cfa_offset */
+    gboolean signal_frame;      /* the caller was interrupted: its pc is not behind a call */
+    guint return_register;      /* DWARF number of the column of the return address */
+    gboolean cfa_is_expression; /* else CFA = cfa_register + cfa_offset */
     guint cfa_register;
     gint64 cfa_offset;
-    DkCfiRule cfa_expression;    /* kind DK_CFI_EXPR */
-    DkCfiRule rules[64];         /* by DWARF number */
+    DkCfiRule cfa_expression; /* kind DK_CFI_EXPR */
+    DkCfiRule rules[64];      /* by DWARF number */
 } DkCfiRow;
 
 typedef struct {
@@ -106,8 +107,8 @@ typedef struct {
 
 struct DkSymFile {
     const DkSymFileOps *ops;
-    char *path;         /* the file that gave the symbols; owned */
-    char *kind;         /* "dwarf", "elf symbols", "exports", ...: what lm shows; owned */
+    char *path; /* the file that gave the symbols; owned */
+    char *kind; /* "dwarf", "elf symbols", "exports", ...: what lm shows; owned */
 };
 
 void dk_symfile_init(DkSymFile *file, const DkSymFileOps *ops, const char *path);
@@ -115,7 +116,7 @@ void dk_symfile_close(DkSymFile *file);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(DkSymFile, dk_symfile_close)
 
 /*
- * The symbol that holds rva: the last one at or below it, unless rva is behind its known size.  NULL
+ * The symbol that holds rva: the last one at or below it, unless rva is behind its known size. NULL
  * when there is none.
  */
 const DkSymbol *dk_symfile_at(DkSymFile *file, guint64 rva);
@@ -125,9 +126,9 @@ const DkSymbol *dk_symfile_by_name(DkSymFile *file, const char *name);
 
 /* How symbol files are looked for. */
 typedef struct {
-    const char *sysroot;     /* prefix of module paths; NULL or "" for none */
-    const char *debug_path;  /* elfutils' debuginfo path; NULL for the default */
-    gboolean debuginfod;     /* ask debuginfod when DEBUGINFOD_URLS is set */
+    const char *sysroot;    /* prefix of module paths; NULL or "" for none */
+    const char *debug_path; /* elfutils' debuginfo path; NULL for the default */
+    gboolean debuginfod;    /* ask debuginfod when DEBUGINFOD_URLS is set */
 } DkSymOptions;
 
 /*

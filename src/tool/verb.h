@@ -12,10 +12,10 @@
 
 /* Exit status of the program. */
 enum {
-    DK_EXIT_DONE = 0,        /* done and complete */
+    DK_EXIT_DONE = 0, /* done and complete */
     DK_EXIT_FAILED = 1,
     DK_EXIT_USAGE = 2,
-    DK_EXIT_LACKS = 3,       /* a result that lacks something; each missing thing was named */
+    DK_EXIT_LACKS = 3, /* a result that lacks something; each missing thing was named */
     DK_EXIT_INTERRUPTED = 130,
 };
 

@@ -13,7 +13,7 @@
 #include "sym/symfile.h"
 
 typedef enum {
-    DK_FRAME_CONTEXT,       /* the registers of the thread itself */
+    DK_FRAME_CONTEXT, /* the registers of the thread itself */
     DK_FRAME_CFI,
     DK_FRAME_FRAME_POINTER,
     DK_FRAME_SCAN,
@@ -25,11 +25,11 @@ const char *dk_frame_trust_name(DkFrameTrust trust);
 typedef struct {
     guint64 pc_va;
     guint64 sp_va;
-    guint64 cfa_va;      /* 0 when not known */
-    guint64 return_va;   /* 0 in the outermost frame */
+    guint64 cfa_va;    /* 0 when not known */
+    guint64 return_va; /* 0 in the outermost frame */
     DkFrameTrust trust;
     gboolean signal_frame; /* made by the kernel to run a signal handler */
-    gboolean exact_pc;     /* pc is the next instruction, not behind a call: look up pc, else pc - 1 */
+    gboolean exact_pc; /* pc is the next instruction, not behind a call: look up pc, else pc - 1 */
     DkRegs regs;
 } DkFrame;
 
