@@ -80,6 +80,8 @@ DkSubject *dk_subject_new(void)
     DkSubject *subject = g_new0(DkSubject, 1);
     subject->page_size = 4096;
     subject->gaps = g_ptr_array_new_with_free_func(gap_free);
+    subject->texts = g_hash_table_new_full(g_str_hash, g_str_equal, g_free,
+                                           (GDestroyNotify)g_bytes_unref);
     subject->process.pid = subject->process.uid = subject->process.gid = -1;
     subject->process.ns_pid = -1;
     subject->process.threads = g_ptr_array_new_with_free_func(thread_free);
@@ -109,6 +111,7 @@ void dk_subject_free(DkSubject *subject)
     g_free(subject->os_version);
     g_free(subject->cpu);
     g_ptr_array_unref(subject->gaps);
+    g_hash_table_unref(subject->texts);
     g_free(subject);
 }
 
@@ -152,6 +155,16 @@ void dk_subject_add_gap(DkSubject *subject, const char *what, guint64 first, gui
     gap->why = g_strdup_vprintf(why_format, args);
     va_end(args);
     g_ptr_array_add(subject->gaps, gap);
+}
+
+void dk_subject_set_text(DkSubject *subject, const char *name, GBytes *text)
+{
+    g_hash_table_replace(subject->texts, g_strdup(name), g_bytes_ref(text));
+}
+
+GBytes *dk_subject_text(const DkSubject *subject, const char *name)
+{
+    return g_hash_table_lookup(subject->texts, name);
 }
 
 /* DkMapping and DkModule both begin with first and last. */

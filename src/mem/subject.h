@@ -140,6 +140,12 @@ typedef struct {
     DkProcess process;
     DkOrigin origin;
     GPtrArray *gaps; /* of DkGap */
+    /*
+     * Texts of the system that some formats carry as they are, by name: "linux/cpuinfo",
+     * "linux/status", "linux/maps" (of a file read; writers make maps of the mappings),
+     * "linux/lsb-release".  Never the environment.  From char * to GBytes.
+     */
+    GHashTable *texts;
 } DkSubject;
 
 /* An empty process subject: page size 4096, everything unknown. */
@@ -155,6 +161,12 @@ DkModule *dk_subject_add_module(DkSubject *subject, guint64 first, guint64 last)
 /* Adds a gap over first..last; first > last for a part without addresses. */
 void dk_subject_add_gap(DkSubject *subject, const char *what, guint64 first, guint64 last,
                         guint32 tid, const char *why_format, ...) G_GNUC_PRINTF(6, 7);
+
+/* Keeps text, taking a reference of its own, in place of what had that name. */
+void dk_subject_set_text(DkSubject *subject, const char *name, GBytes *text);
+
+/* Borrows the text of that name, or NULL. */
+GBytes *dk_subject_text(const DkSubject *subject, const char *name);
 
 /* The mapping, module or thread asked for, or NULL.  Mappings and modules must be ascending. */
 const DkMapping *dk_subject_mapping_at(const DkSubject *subject, guint64 va);

@@ -18,9 +18,21 @@ static void test_lookup(void)
     g_assert_null(dk_subject_thread(subject, 8));
 }
 
+static void test_texts(void)
+{
+    g_autoptr(DkSubject) subject = dk_subject_new();
+    g_autoptr(GBytes) first = g_bytes_new_static("one", 3);
+    g_autoptr(GBytes) second = g_bytes_new_static("two!", 4);
+    g_assert_null(dk_subject_text(subject, "linux/status"));
+    dk_subject_set_text(subject, "linux/status", first);
+    dk_subject_set_text(subject, "linux/status", second);
+    g_assert_cmpuint(g_bytes_get_size(dk_subject_text(subject, "linux/status")), ==, 4);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/subject/lookup", test_lookup);
+    g_test_add_func("/subject/texts", test_texts);
     return g_test_run();
 }
