@@ -50,6 +50,11 @@ gboolean dk_sink_accepts(DkSink *sink, const DkSubject *subject, GError **error)
     return !sink->ops->accepts || sink->ops->accepts(sink, subject, error);
 }
 
+guint64 dk_sink_measure(DkSink *sink, const DkSubject *subject, const DkDumpPlan *plan)
+{
+    return sink->ops->measure ? sink->ops->measure(sink, subject, plan) : 0;
+}
+
 static const DkExtent *extent_at(const DkSink *sink)
 {
     return &g_array_index(sink->plan->extents, DkExtent, sink->extent);

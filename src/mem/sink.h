@@ -61,6 +61,13 @@ typedef struct {
     gboolean (*accepts)(DkSink *sink, const DkSubject *subject, GError **error);
 
     /*
+     * The exact size in bytes that the file will have for subject and plan, before compression; for
+     * the check of free space and for --plan.  May be called before begin(), and writes nothing.
+     * NULL, or a result of 0, when the size is not known before all is written.
+     */
+    guint64 (*measure)(DkSink *sink, const DkSubject *subject, const DkDumpPlan *plan);
+
+    /*
      * Fixes the layout and writes what comes before the memory.  subject and plan are borrowed and
      * stay as they are until destroy().
      */
@@ -103,6 +110,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(DkSink, dk_sink_free)
 /* The slots, with the contract of ordered sinks asserted. */
 gboolean dk_sink_accepts(DkSink *sink, const DkSubject *subject,
                          GError **error) G_GNUC_WARN_UNUSED_RESULT;
+guint64 dk_sink_measure(DkSink *sink, const DkSubject *subject, const DkDumpPlan *plan);
 gboolean dk_sink_begin(DkSink *sink, const DkSubject *subject, const DkDumpPlan *plan,
                        GError **error) G_GNUC_WARN_UNUSED_RESULT;
 gboolean dk_sink_data(DkSink *sink, guint64 va, const void *buf, gsize len,
