@@ -13,6 +13,8 @@
 /* Content bytes of a frame as we write them; readers take any up to the maximum. */
 #define DK_ZSTD_FRAME_SIZE ((gsize)1 << 20)
 #define DK_ZSTD_FRAME_MAX ((gsize)1 << 30)
+/* Frames in a table: what the reference implementation allows (ZSTD_SEEKABLE_MAXFRAMES). */
+#define DK_ZSTD_FRAMES_MAX ((guint32)1 << 27)
 #define DK_ZSTD_LEVEL_DEFAULT 1
 #define DK_ZSTD_LEVEL_MAX 19
 
@@ -44,6 +46,16 @@ gboolean dk_zstd_pack(DkZstdPacker *packer, const void *data, gsize size, void *
 /* The closing skippable frame for frames (GArray of DkZstdFrame), with checksums. */
 GBytes *dk_zstd_table_write(const GArray *frames);
 
+/*
+ * The same made piece by piece, with 12 bytes of memory for each frame: starts one; appends the
+ * sizes and the checksum of frame; closes it, which consumes table.  At most DK_ZSTD_FRAMES_MAX
+ * frames: dk_zstd_table_add() fails with DK_ERROR_LIMIT above.
+ */
+GByteArray *dk_zstd_table_new(void);
+gboolean dk_zstd_table_add(GByteArray *table, const DkZstdFrame *frame,
+                           GError **error) G_GNUC_WARN_UNUSED_RESULT;
+GBytes *dk_zstd_table_close(GByteArray *table);
+
 /* Bytes from the end of a file that dk_zstd_table_size() needs. */
 #define DK_ZSTD_FOOTER_SIZE 9
 
@@ -70,7 +82,17 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(DkZstdUnpacker, dk_zstd_unpacker_free)
 
 /*
  * Unpacks one frame (size bytes at data) into exactly out_size bytes at out; libzstd compares the
- * frame's own checksum.  DK_ERROR_DAMAGED otherwise.
+ * frame's own checksum.  DK_ERROR_DAMAGED otherwise.  A skippable frame unpacks to 0 bytes.
  */
 gboolean dk_zstd_unpack(DkZstdUnpacker *unpacker, const void *data, gsize size, void *out,
                         gsize out_size, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/*
+ * DK_ERROR_DAMAGED when the header of the frame at data says that it holds another number of bytes
+ * than content; to be asked before content bytes are allocated.
+ */
+gboolean dk_zstd_frame_holds(const void *data, gsize size, guint64 content,
+                             GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* The checksum of DkZstdFrame: low 32 bits of XXH64 with seed 0. */
+guint32 dk_zstd_checksum(const void *content, gsize size);
