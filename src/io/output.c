@@ -1,18 +1,34 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "io/output.h"
 
+#include <errno.h>
+
+#include "base/error.h"
+
 void dk_output_init(DkOutput *output, const DkOutputOps *ops)
 {
     g_assert(ops->write && ops->zeros && ops->finish && ops->destroy);
-    output->ops = ops;
+    *output = (DkOutput){.ops = ops};
+}
+
+static gboolean usable(DkOutput *output, GError **error)
+{
+    g_assert(!output->finished);
+    if (!output->failed)
+        return TRUE;
+    g_set_error(error, DK_ERROR, DK_ERROR_SYSTEM, "the %s output has failed before",
+                output->ops->name);
+    return FALSE;
 }
 
 gboolean dk_output_write(DkOutput *output, const void *buf, gsize len, GError **error)
 {
-    g_assert(!output->finished);
+    if (!usable(output, error))
+        return FALSE;
     if (!len)
         return TRUE;
-    if (!output->ops->write(output, buf, len, error))
+    output->failed = !output->ops->write(output, buf, len, error);
+    if (output->failed)
         return FALSE;
     output->done += len;
     return TRUE;
@@ -20,10 +36,12 @@ gboolean dk_output_write(DkOutput *output, const void *buf, gsize len, GError **
 
 gboolean dk_output_zeros(DkOutput *output, guint64 len, GError **error)
 {
-    g_assert(!output->finished);
+    if (!usable(output, error))
+        return FALSE;
     if (!len)
         return TRUE;
-    if (!output->ops->zeros(output, len, error))
+    output->failed = !output->ops->zeros(output, len, error);
+    if (output->failed)
         return FALSE;
     output->done += len;
     return TRUE;
@@ -31,8 +49,10 @@ gboolean dk_output_zeros(DkOutput *output, guint64 len, GError **error)
 
 gboolean dk_output_finish(DkOutput *output, GError **error)
 {
-    g_assert(!output->finished);
+    if (!usable(output, error))
+        return FALSE;
     output->finished = output->ops->finish(output, error);
+    output->failed = !output->finished;
     return output->finished;
 }
 
@@ -40,4 +60,15 @@ void dk_output_free(DkOutput *output)
 {
     if (output)
         output->ops->destroy(output);
+}
+
+void dk_output_set_errno(GError **error, int err, const char *name)
+{
+    if (err == EFBIG)
+        g_set_error(error, DK_ERROR, DK_ERROR_NO_SPACE,
+                    "%s: the file would become larger than the limit of the process (ulimit -f) "
+                    "or the file system allows",
+                    name);
+    else
+        dk_error_set_errno(error, err, "%s: cannot write", name);
 }
