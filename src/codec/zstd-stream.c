@@ -8,12 +8,15 @@
 #include "base/error.h"
 
 #define DESCRIPTOR_AT DK_ZSTD_MAGIC_SIZE
+/* Skippable frame of the seekable format's table, as its bytes stand in the file. */
+#define TABLE_MAGIC "\x5e\x2a\x4d\x18"
 
 struct DkZstdStream {
     ZSTD_DStream *context;
     guint8 head[DESCRIPTOR_AT + 1]; /* first bytes of the frame at hand */
     gsize head_len;                 /* how many of them are there; 0 between frames */
     gboolean inside;
+    gboolean after_table;
     guint64 frames;  /* that have content */
     guint64 checked; /* of them, those with a checksum */
 };
@@ -76,6 +79,8 @@ static void count_frame(DkZstdStream *stream)
         if (stream->head[DESCRIPTOR_AT] & DK_ZSTD_DESCRIPTOR_CHECKSUM)
             stream->checked++;
     }
+    if (stream->head_len >= DK_ZSTD_MAGIC_SIZE)
+        stream->after_table = !memcmp(stream->head, TABLE_MAGIC, DK_ZSTD_MAGIC_SIZE);
     stream->head_len = 0;
 }
 
@@ -110,4 +115,9 @@ gboolean dk_zstd_stream_between_frames(const DkZstdStream *stream)
 gboolean dk_zstd_stream_has_checksums(const DkZstdStream *stream)
 {
     return stream->frames > 0 && stream->checked == stream->frames;
+}
+
+gboolean dk_zstd_stream_after_table(const DkZstdStream *stream)
+{
+    return stream->after_table;
 }

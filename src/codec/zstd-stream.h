@@ -51,3 +51,6 @@ gboolean dk_zstd_stream_between_frames(const DkZstdStream *stream);
 
 /* Whether every frame so far that has content has a checksum too (FALSE when there was none). */
 gboolean dk_zstd_stream_has_checksums(const DkZstdStream *stream);
+
+/* Whether the last whole frame is one that only seek tables use, be it a right one or not. */
+gboolean dk_zstd_stream_after_table(const DkZstdStream *stream);
