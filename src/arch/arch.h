@@ -34,11 +34,19 @@ static inline void dk_regs_set(DkRegs *regs, guint number, guint64 value)
 }
 
 typedef struct {
-    const char *name; /* as kd prints it: "rax", "eip", "x29" */
+    const char *name; /* as kd prints it: "rax", "eip", "lr" */
     gint dwarf;  /* DWARF number, or -1 for one that unwinding does not know (segments, flags) */
     guint16 off; /* in DK_REGSET_GENERAL */
     guint8 size; /* bytes there: 4 or 8 */
 } DkRegName;
+
+/* A name for some bits of a register: "eax", "ah", "zf", and other names of whole registers. */
+typedef struct {
+    const char *name;
+    const char *of; /* a DkRegName of the same machine */
+    guint8 shift;
+    guint8 bits;
+} DkRegPart;
 
 typedef struct DkArch DkArch;
 
@@ -52,9 +60,11 @@ struct DkArch {
     guint fp;
     const DkRegName *names;
     guint nnames;
+    const DkRegPart *parts;
+    guint nparts;
     /*
      * The display of `r`: name lists, a line each, ended by NULL; kd's order.  flags_name is the
-     * register whose bits `r` spells out, or NULL.
+     * register whose bits `r` spells out, or NULL; the word "iopl" in a list stands where kd does.
      */
     const char *const *display;
     const char *flags_name;
@@ -72,7 +82,10 @@ gboolean dk_arch_regs_from_general(const DkArch *arch, GBytes *general, DkRegs *
  */
 gboolean dk_arch_reg_by_name(const DkArch *arch, GBytes *general, const char *name, guint64 *value);
 
-/* One instruction. */
+/*
+ * One instruction.  In operands, target_va and memory_va stand as plain lower-case hex digits (8 or
+ * 16, as wide as a pointer, memory_va in brackets on x86), which the caller may replace by a name.
+ */
 typedef struct {
     guint size; /* bytes */
     char mnemonic[32];
