@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "format/elfcore/elfcore-reader.h"
+
+/* A stretch of memory of which the file has all (data) or nothing. */
+typedef struct {
+    guint64 first;
+    guint64 last;
+    guint64 off;
+    gboolean data;
+} Piece;
+
+typedef struct {
+    DkSpace space;
+    DkInput *input;
+    GArray *pieces; /* ascending, not overlapping */
+} ElfcoreSpace;
+
+/* The first piece that ends at or above va, or NULL. */
+static const Piece *piece_from(const ElfcoreSpace *self, guint64 va)
+{
+    guint low = 0;
+    guint high = self->pieces->len;
+    while (low < high) {
+        guint middle = low + (high - low) / 2;
+        if (g_array_index(self->pieces, Piece, middle).last < va)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < self->pieces->len ? &g_array_index(self->pieces, Piece, low) : NULL;
+}
+
+static gsize space_read(DkSpace *space, guint64 va, void *buf, gsize len)
+{
+    ElfcoreSpace *self = (ElfcoreSpace *)space;
+    const Piece *piece = piece_from(self, va);
+    const Piece *end = &g_array_index(self->pieces, Piece, 0) + self->pieces->len;
+    gsize done = 0;
+    for (; done < len && piece && piece != end; piece++) {
+        guint64 at = va + done;
+        if (!piece->data || piece->first > at)
+            break;
+        gsize want = MIN(len - done - 1, piece->last - at) + 1;
+        gssize got = dk_input_read(self->input, piece->off + (at - piece->first),
+                                   (guint8 *)buf + done, want, NULL);
+        if (got > 0)
+            done += (gsize)got;
+        if (got != (gssize)want)
+            break;
+    }
+    return done;
+}
+
+static gboolean space_next_run(DkSpace *space, guint64 from, DkRun *run)
+{
+    const Piece *piece = piece_from((ElfcoreSpace *)space, from);
+    if (!piece)
+        return FALSE;
+    *run = (DkRun){piece->first, piece->last, piece->data ? DK_RUN_DATA : DK_RUN_ABSENT};
+    return TRUE;
+}
+
+static void space_destroy(DkSpace *space)
+{
+    ElfcoreSpace *self = (ElfcoreSpace *)space;
+    dk_input_unref(self->input);
+    g_array_unref(self->pieces);
+    g_free(self);
+}
+
+static const DkSpaceOps space_ops = {
+    .name = "elf core",
+    .read = space_read,
+    .next_run = space_next_run,
+    .destroy = space_destroy,
+};
+
+static gint compare_pieces(gconstpointer a, gconstpointer b)
+{
+    const Piece *left = a;
+    const Piece *right = b;
+    if (left->first != right->first)
+        return left->first < right->first ? -1 : 1;
+    return (left->off > right->off) - (left->off < right->off);
+}
+
+/* Sorts, then cuts off or drops what an earlier piece covers already. */
+static void untangle(GArray *pieces)
+{
+    g_array_sort(pieces, compare_pieces);
+    guint kept = 0;
+    for (guint i = 0; i < pieces->len; i++) {
+        Piece piece = g_array_index(pieces, Piece, i);
+        if (kept) {
+            const Piece *before = &g_array_index(pieces, Piece, kept - 1);
+            if (piece.last <= before->last)
+                continue;
+            if (piece.first <= before->last) {
+                piece.off += before->last + 1 - piece.first;
+                piece.first = before->last + 1;
+            }
+        }
+        g_array_index(pieces, Piece, kept++) = piece;
+    }
+    g_array_set_size(pieces, kept);
+}
+
+/* Appends to out the parts of hole that no piece of data covers; *next is where to look first. */
+static void add_uncovered(GArray *out, Piece hole, const GArray *data, guint *next)
+{
+    while (*next < data->len && g_array_index(data, Piece, *next).last < hole.first)
+        (*next)++;
+    for (guint i = *next; i < data->len; i++) {
+        const Piece *piece = &g_array_index(data, Piece, i);
+        if (piece->first > hole.last)
+            break;
+        if (piece->first > hole.first) {
+            Piece part = {hole.first, piece->first - 1, 0, FALSE};
+            g_array_append_val(out, part);
+        }
+        if (piece->last >= hole.last)
+            return;
+        hole.first = piece->last + 1;
+    }
+    g_array_append_val(out, hole);
+}
+
+DkSpace *dk_elfcore_space_new(DkInput *input, const GArray *loads)
+{
+    g_autoptr(GArray) data = g_array_new(FALSE, FALSE, sizeof(Piece));
+    g_autoptr(GArray) holes = g_array_new(FALSE, FALSE, sizeof(Piece));
+    for (guint i = 0; i < loads->len; i++) {
+        const DkElfcoreLoad *load = &g_array_index(loads, DkElfcoreLoad, i);
+        if (load->present) {
+            Piece piece = {load->first, load->first + (load->present - 1), load->off, TRUE};
+            g_array_append_val(data, piece);
+        }
+        if (!load->present || load->present - 1 < load->last - load->first) {
+            Piece piece = {load->first + load->present, load->last, 0, FALSE};
+            g_array_append_val(holes, piece);
+        }
+    }
+    untangle(data);
+    untangle(holes);
+    ElfcoreSpace *self = g_new0(ElfcoreSpace, 1);
+    dk_space_init(&self->space, &space_ops);
+    self->input = dk_input_ref(input);
+    self->pieces = g_array_new(FALSE, FALSE, sizeof(Piece));
+    guint next = 0;
+    for (guint i = 0; i < holes->len; i++)
+        add_uncovered(self->pieces, g_array_index(holes, Piece, i), data, &next);
+    g_array_append_vals(self->pieces, data->data, data->len);
+    g_array_sort(self->pieces, compare_pieces);
+    return &self->space;
+}
