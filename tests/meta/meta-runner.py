@@ -47,7 +47,7 @@ CASES = [
     ("echo 1..2; echo ok 1; echo 'not ok 2 - b'; echo '# why'", {}, "1 passed, 2 failed", "# why"),
     ("echo 1..2; echo '# before'; echo 'not ok 1 - b'; echo ok 2", {}, "1 passed, 2 failed",
      "# before"),
-    ("echo 1..1; echo 'not ok 1 - b # TODO later'", {}, "1 passed, 0 failed, 1 skipped", "later"),
+    ("echo 1..1; echo 'not ok 1 - b # todo later'", {}, "1 passed, 0 failed, 1 skipped", "later"),
     ("true", {}, "0 passed, 2 failed", "ran no test"),
     ("echo 1..0", {}, "0 passed, 2 failed", "ran no test"),
     ("echo hello", {}, "0 passed, 2 failed", "ran no test"),
