@@ -47,6 +47,12 @@ typedef struct {
     gboolean (*resume)(DkSource *source, GError **error);
 
     /*
+     * Asked when a read failed: FALSE with DK_ERROR_TARGET_GONE when nothing can be read any more
+     * because the target ended.  NULL for a source that cannot end.
+     */
+    gboolean (*alive)(DkSource *source, GError **error);
+
+    /*
      * Calls each for every note, stream or section that the file has, in file order.  May be NULL.
      */
     void (*foreach_note)(DkSource *source, void (*each)(const DkNote *note, gpointer data),

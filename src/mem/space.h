@@ -15,8 +15,9 @@
 typedef struct DkSpace DkSpace;
 
 typedef enum {
-    DK_RUN_DATA,       /* can be read */
-    DK_RUN_ZERO,       /* known to be zero; reads as zeros */
+    DK_RUN_DATA, /* can be read */
+    DK_RUN_ZERO, /* known to be zero; reads as zeros */
+    DK_RUN_FILE, /* can be read, and is what a file or shared memory holds, not the process's own */
     DK_RUN_ABSENT,     /* not in the dump: never was, or was cut off */
     DK_RUN_FILTERED,   /* left out on purpose when the dump was made */
     DK_RUN_UNREADABLE, /* mapped, but reading failed */

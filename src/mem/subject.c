@@ -40,9 +40,8 @@ const char *dk_os_name(DkOs os)
     return "unknown";
 }
 
-static void gap_free(gpointer data)
+void dk_gap_free(DkGap *gap)
 {
-    DkGap *gap = data;
     g_free(gap->what);
     g_free(gap->why);
     g_free(gap);
@@ -79,7 +78,7 @@ DkSubject *dk_subject_new(void)
 {
     DkSubject *subject = g_new0(DkSubject, 1);
     subject->page_size = 4096;
-    subject->gaps = g_ptr_array_new_with_free_func(gap_free);
+    subject->gaps = g_ptr_array_new_with_free_func((GDestroyNotify)dk_gap_free);
     subject->texts = g_hash_table_new_full(g_str_hash, g_str_equal, g_free,
                                            (GDestroyNotify)g_bytes_unref);
     subject->process.pid = subject->process.uid = subject->process.gid = -1;

@@ -20,8 +20,9 @@ const char *dk_os_name(DkOs os);
 /* A part that is missing from the dump, and why. */
 typedef struct {
     /*
-     * "mapping", "thread", "pages", "regset", "data" (of a cut file), "instant" (there, but not of
-     * the same instant as the rest).
+     * What fails a dump: "thread", "regset", "pages" (could not be read), "data" (of a cut file).
+     * What was meant to be so: "excluded" (left out on purpose, or nobody can read it), "instant"
+     * (there, but not of the same instant as the rest).
      */
     char *what;
     guint64 first; /* virtual addresses of the part, both inside; first > last when it has none */
@@ -29,6 +30,8 @@ typedef struct {
     guint32 tid; /* the thread that is meant; 0 when none is */
     char *why;   /* a phrase, such as "MADV_DONTDUMP"; never NULL */
 } DkGap;
+
+void dk_gap_free(DkGap *gap);
 
 /* Protection and kind of a mapping, and of memory regions of other systems. */
 typedef enum {

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "live/process/snapshot.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "live/process/proc-files.h"
+
+#ifndef SYS_close_range
+#define SYS_close_range 436
+#endif
+#ifndef CLOSE_RANGE_UNSHARE
+#define CLOSE_RANGE_UNSHARE 2U
+#endif
+
+#define CHILD_OPTIONS (PTRACE_O_EXITKILL | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK)
+
+/* How long the thread that reaps for us may take to stop. */
+#define REAP_STOP_MS 2000
+
+gboolean dk_snapshot_reaper_is_fit(pid_t target)
+{
+    /*
+     * Orphans go to the closest ancestor that is a subreaper, which nobody can ask about, or to
+     * init of the pid namespace.  So every ancestor has to be fit: it handles, blocks (signalfd) or
+     * ignores (the kernel reaps) SIGCHLD.
+     */
+    const guint64 bit = (guint64)1 << (SIGCHLD - 1);
+    pid_t pid = target;
+    DkProcStatus own;
+    if (!dk_proc_status_read("", target, 0, &own, NULL) || own.ns_pid == 1)
+        return FALSE;
+    for (guint depth = 0; depth < 64; depth++) {
+        g_auto(DkProcStat) stat = {0};
+        DkProcStatus status;
+        if (!dk_proc_stat_read("", pid, 0, &stat, NULL) || stat.ppid <= 0)
+            return pid != target && depth > 0;
+        pid = stat.ppid;
+        if (!dk_proc_status_read("", pid, 0, &status, NULL) ||
+            !((status.signals_caught | status.signals_ignored | status.signals_blocked) & bit))
+            return FALSE;
+    }
+    return FALSE;
+}
+
+static int wait_stopped(pid_t pid)
+{
+    int status = 0;
+    if (waitpid(pid, &status, __WALL) != pid || !WIFSTOPPED(status))
+        return ESRCH;
+    return 0;
+}
+
+/* Kills a process that we trace and takes its death note as its tracer. */
+static void kill_traced(pid_t pid)
+{
+    int status = 0;
+    kill(pid, SIGKILL);
+    while (waitpid(pid, &status, __WALL) == pid && WIFSTOPPED(status))
+        ptrace(PTRACE_CONT, pid, NULL, NULL);
+}
+
+/* Makes the thread of the target wait for its child called inside in its own namespace. */
+static int reap_inside(DkBorrower *borrower, long inside)
+{
+    long result = 0;
+    const guint64 args[6] = {(guint64)inside, 0, __WALL | WNOHANG, 0, 0, 0};
+    int err = dk_inject(borrower, SYS_wait4, args, &result, NULL);
+    if (err)
+        return err;
+    if (result == inside || result == -ECHILD)
+        return 0;
+    return result < 0 ? (int)-result : EAGAIN;
+}
+
+/* The helper forks; it stands in a stop of its own and has no other thread or signal to mind. */
+static int fork_copy(DkSnapshot *snapshot, pid_t helper, const DkGadgets *gadgets)
+{
+    DkTracee tracee = {.tid = helper, .state = DK_TRACEE_STOPPED};
+    DkBorrower borrower;
+    int err = dk_borrower_init(&borrower, &tracee, gadgets, CHILD_OPTIONS, 1, 0);
+    if (err)
+        return err;
+    guint64 flags = CLONE_FILES | CLONE_FS;
+    if (snapshot->of_target)
+        flags |= CLONE_PARENT;
+    const guint64 args[6] = {flags, 0, 0, 0, 0, 0};
+    long result = 0;
+    err = dk_inject(&borrower, SYS_clone, args, &result, &snapshot->copy);
+    if (err)
+        return err;
+    if (result < 0)
+        return (int)-result;
+    snapshot->copy_inside = result;
+    return wait_stopped(snapshot->copy);
+}
+
+void dk_snapshot_leave_files(const DkSnapshot *snapshot, const DkGadgets *gadgets)
+{
+    DkTracee tracee = {.tid = snapshot->copy, .state = DK_TRACEE_STOPPED};
+    DkBorrower borrower;
+    const guint64 args[6] = {0, G_MAXUINT32, CLOSE_RANGE_UNSHARE, 0, 0, 0};
+    long result = 0;
+    if (dk_borrower_init(&borrower, &tracee, gadgets, CHILD_OPTIONS, 1, 0) == 0)
+        dk_inject(&borrower, SYS_close_range, args, &result, NULL);
+}
+
+int dk_snapshot_make(DkSnapshot *snapshot, DkBorrower *borrower, pid_t target, gboolean of_target,
+                     void (*resume_others)(gpointer data), gpointer data, const char **stage)
+{
+    *snapshot = (DkSnapshot){.target = target, .of_target = of_target};
+    pid_t helper = 0;
+    long helper_inside = 0;
+    const guint64 args[6] = {
+        CLONE_VM | CLONE_FILES | CLONE_FS, borrower->child_frame_va, 0, 0, 0, 0};
+    *stage = "clone of a helper";
+    int err = dk_inject(borrower, SYS_clone, args, &helper_inside, &helper);
+    if (err)
+        return err;
+    if (helper_inside < 0)
+        return (int)-helper_inside;
+    *stage = "fork of the copy";
+    err = wait_stopped(helper);
+    if (!err)
+        err = fork_copy(snapshot, helper, &borrower->gadgets);
+    kill_traced(helper);
+    if (!err)
+        resume_others(data);
+    int reaped = reap_inside(borrower, helper_inside);
+    if (!err && reaped)
+        *stage = "reaping of the helper";
+    return err ? err : reaped;
+}
+
+/* Stops one thread of the target and lets it take the death note of the copy. */
+static int reap_in_target(const DkSnapshot *snapshot, const DkGadgets *gadgets)
+{
+    g_autoptr(GArray) tasks = dk_proc_tasks("", snapshot->target);
+    int err = ESRCH;
+    for (guint i = 0; tasks && i < tasks->len; i++) {
+        DkTracee tracee = {.tid = g_array_index(tasks, pid_t, i)};
+        DkBorrower borrower;
+        if (ptrace(PTRACE_SEIZE, tracee.tid, NULL, NULL) < 0)
+            continue;
+        if (dk_tracee_interrupt(&tracee, REAP_STOP_MS) != 0)
+            continue;
+        err = dk_borrower_init(&borrower, &tracee, gadgets, 0, 1, 0);
+        if (!err) {
+            err = reap_inside(&borrower, snapshot->copy_inside);
+            dk_borrower_clear(&borrower);
+        }
+        dk_tracee_detach(&tracee);
+        if (!err)
+            return 0;
+    }
+    return err;
+}
+
+/* A second at most for whoever inherited the copy to take its death note. */
+static int await_reaper(pid_t copy)
+{
+    for (guint i = 0; i < 100; i++) {
+        if (kill(copy, 0) < 0 && errno == ESRCH)
+            return 0;
+        struct timespec pause = {.tv_nsec = 10000000};
+        nanosleep(&pause, NULL);
+    }
+    return ECHILD;
+}
+
+int dk_snapshot_end(DkSnapshot *snapshot, const DkGadgets *gadgets)
+{
+    if (!snapshot->copy)
+        return 0;
+    kill_traced(snapshot->copy);
+    int err = 0;
+    /* When the target is gone the copy has been inherited all the same. */
+    if (snapshot->of_target && kill(snapshot->target, 0) == 0)
+        err = reap_in_target(snapshot, gadgets);
+    if (!err || err == ESRCH)
+        err = await_reaper(snapshot->copy);
+    snapshot->copy = 0;
+    return err;
+}
