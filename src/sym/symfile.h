@@ -43,7 +43,11 @@ typedef enum {
     DK_CFI_EXPR,      /* is what the expression gives; CFA is pushed first */
 } DkCfiKind;
 
-/* One operation of a DWARF expression (DWARF 5, section 2.5), operands decoded. */
+/*
+ * One operation of a DWARF expression (DWARF 5, section 2.5), operands decoded.  The operand of
+ * DW_OP_addr is an RVA; those of DW_OP_skip and DW_OP_bra are as in the file, relative to the end
+ * of the operation, which is 3 bytes long.
+ */
 typedef struct {
     guint8 atom;
     guint64 number;
@@ -107,8 +111,9 @@ typedef struct {
 
 struct DkSymFile {
     const DkSymFileOps *ops;
-    char *path; /* the file that gave the symbols; owned */
-    char *kind; /* "dwarf", "elf symbols", "exports", ...: what lm shows; owned */
+    char *path;          /* the file that gave the symbols; owned */
+    char *kind;          /* "dwarf", "elf symbols", "exports", ...: what lm shows; owned */
+    GHashTable *by_name; /* of dk_symfile_by_name(); NULL until it is called */
 };
 
 void dk_symfile_init(DkSymFile *file, const DkSymFileOps *ops, const char *path);
@@ -116,12 +121,15 @@ void dk_symfile_close(DkSymFile *file);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(DkSymFile, dk_symfile_close)
 
 /*
- * The symbol that holds rva: the last one at or below it, unless rva is behind its known size. NULL
- * when there is none.
+ * The symbol that holds rva: of those below it that are long enough the last one, else the last one
+ * below it when its size is not known.  NULL when there is none.
  */
 const DkSymbol *dk_symfile_at(DkSymFile *file, guint64 rva);
 
-/* The first symbol called name, or NULL. */
+/*
+ * The first symbol called name, a global one before others, or NULL.  C++ functions are found
+ * without their parameters too.
+ */
 const DkSymbol *dk_symfile_by_name(DkSymFile *file, const char *name);
 
 /* How symbol files are looked for. */

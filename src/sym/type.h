@@ -41,7 +41,7 @@ typedef struct {
 
 struct DkType {
     DkTypeKind kind;
-    const char *name; /* NULL for an unnamed one */
+    const char *name; /* NULL for an unnamed one; "const", "volatile", ... of a qualified one */
     guint64 size;     /* bytes; 0 when not known */
     gboolean is_signed;
     const DkType *base; /* pointed to, element, underlying or qualified type; NULL for void */

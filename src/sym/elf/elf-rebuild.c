@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "sym/elf/elf-rebuild.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/fd.h"
+
+#define PAGE 4096
+
+/* Copies first_va..first_va+len to off as far as it is there; FALSE with errno. */
+static gboolean copy_range(int fd, DkSpace *space, guint64 va, guint64 off, guint64 len,
+                           guint64 *copied)
+{
+    gsize room = 256 * 1024;
+    g_autofree guint8 *data = g_malloc(room);
+    guint64 done = 0;
+    while (done < len) {
+        gsize want = (gsize)MIN(len - done, room);
+        gsize got = dk_space_read(space, va + done, data, want);
+        if (got && dk_fd_pwrite_all(fd, data, got, off + done) < 0)
+            return FALSE;
+        *copied += got;
+        done += got;
+        if (got == want)
+            continue;
+        /* What comes next is not there: on to the next run, or page, that may be. */
+        DkRun run;
+        guint64 next = (va + done) / PAGE * PAGE + PAGE;
+        if (!dk_space_next_run(space, next, &run))
+            break;
+        guint64 to = MAX(run.first, next);
+        if (to < va || to - va >= len)
+            break;
+        done = to - va;
+    }
+    return TRUE;
+}
+
+/* Whether tag's value is an address that a dynamic loader relocates (gABI, figure 5-10, and GNU).
+ */
+static gboolean is_address(guint64 tag)
+{
+    switch (tag) {
+    case DT_PLTGOT:
+    case DT_HASH:
+    case DT_STRTAB:
+    case DT_SYMTAB:
+    case DT_RELA:
+    case DT_REL:
+    case DT_JMPREL:
+    case DT_VERSYM:
+    case DT_VERDEF:
+    case DT_VERNEED:
+    case DT_GNU_HASH:
+        return TRUE;
+    default:
+        return FALSE;
+    }
+}
+
+static void put_word(guint8 *at, gboolean is_64, guint64 value)
+{
+    if (is_64) {
+        value = GUINT64_TO_LE(value);
+        memcpy(at, &value, 8);
+    } else {
+        guint32 small = GUINT32_TO_LE((guint32)value);
+        memcpy(at, &small, 4);
+    }
+}
+
+static guint64 get_word(const guint8 *at, gboolean is_64)
+{
+    guint64 value = 0;
+    memcpy(&value, at, is_64 ? 8 : 4);
+    return GUINT64_FROM_LE(value);
+}
+
+/* Undoes the loader's work on the dynamic segment. */
+static gboolean fix_dynamic(int fd, const DkElfImage *image, guint64 bias)
+{
+    guint size = image->is_64 ? 8 : 4;
+    for (guint i = 0; i < image->nsegments; i++) {
+        const DkElfSegment *segment = &image->segments[i];
+        if (segment->type != PT_DYNAMIC || segment->filesz > DK_ELF_DYNAMIC_MAX || !bias)
+            continue;
+        gsize len = (gsize)segment->filesz;
+        g_autofree guint8 *data = g_malloc0(MAX(len, 1));
+        gssize got = dk_fd_pread_all(fd, data, len, segment->offset);
+        for (gsize at = 0; got > 0 && at + 2 * size <= (gsize)got; at += 2 * size) {
+            guint64 tag = get_word(data + at, image->is_64);
+            guint64 value = get_word(data + at + size, image->is_64);
+            if (is_address(tag) && value >= image->low_vaddr + bias)
+                put_word(data + at + size, image->is_64, value - bias);
+        }
+        if (got > 0 && dk_fd_pwrite_all(fd, data, (gsize)got, segment->offset) < 0)
+            return FALSE;
+    }
+    return TRUE;
+}
+
+/* Section headers stay when memory has them whole, as that of a vdso has. */
+static gboolean fix_sections(int fd, const DkElfImage *image)
+{
+    guint64 size = (guint64)image->shnum * image->shentsize;
+    for (guint i = 0; i < image->nsegments; i++) {
+        const DkElfSegment *segment = &image->segments[i];
+        if (segment->type == PT_LOAD && image->shnum && image->shoff >= segment->offset &&
+            image->shoff - segment->offset <= segment->filesz &&
+            size <= segment->filesz - (image->shoff - segment->offset))
+            return TRUE;
+    }
+    guint8 none[8] = {0};
+    guint64 shoff_at = image->is_64 ? offsetof(Elf64_Ehdr, e_shoff) : offsetof(Elf32_Ehdr, e_shoff);
+    guint64 shnum_at = image->is_64 ? offsetof(Elf64_Ehdr, e_shnum) : offsetof(Elf32_Ehdr, e_shnum);
+    return dk_fd_pwrite_all(fd, none, image->is_64 ? 8 : 4, shoff_at) >= 0 &&
+           dk_fd_pwrite_all(fd, none, 4, shnum_at) >= 0; /* e_shnum and e_shstrndx */
+}
+
+/* The size of the file that the segments describe. */
+static gboolean measure(const DkElfImage *image, guint64 *size, guint64 *content, GError **error)
+{
+    *size = *content = 0;
+    for (guint i = 0; i < image->nsegments; i++) {
+        const DkElfSegment *segment = &image->segments[i];
+        if (segment->type != PT_LOAD)
+            continue;
+        if (segment->offset > DK_ELF_REBUILD_MAX || segment->filesz > DK_ELF_REBUILD_MAX ||
+            segment->filesz > DK_ELF_COPY_MAX - *content) {
+            g_set_error(error, DK_ERROR, DK_ERROR_LIMIT,
+                        "program header %u: 0x%" G_GINT64_MODIFIER "x bytes at offset 0x"
+                        "%" G_GINT64_MODIFIER "x are too many to rebuild",
+                        i, segment->filesz, segment->offset);
+            return FALSE;
+        }
+        *size = MAX(*size, segment->offset + segment->filesz);
+        *content += segment->filesz;
+    }
+    return TRUE;
+}
+
+int dk_elf_rebuild(const DkElfImage *image, DkSpace *space, guint64 bias, guint64 *bytes,
+                   gboolean *all, GError **error)
+{
+    guint64 size;
+    guint64 content;
+    if (!measure(image, &size, &content, error))
+        return -1;
+    dk_autofd int fd = memfd_create("dumpkit-module", MFD_CLOEXEC);
+    if (fd < 0 || ftruncate(fd, (off_t)size) < 0) {
+        dk_error_set_errno(error, errno, "memory for a module");
+        return -1;
+    }
+    guint64 copied = 0;
+    for (guint i = 0; i < image->nsegments; i++) {
+        const DkElfSegment *segment = &image->segments[i];
+        if (segment->type == PT_LOAD && !copy_range(fd, space, segment->vaddr + bias,
+                                                    segment->offset, segment->filesz, &copied)) {
+            dk_error_set_errno(error, errno, "memory for a module");
+            return -1;
+        }
+    }
+    if (!copied) {
+        g_set_error(error, DK_ERROR, DK_ERROR_ABSENT, "none of its memory is in the dump");
+        return -1;
+    }
+    if (!fix_dynamic(fd, image, bias) || !fix_sections(fd, image)) {
+        dk_error_set_errno(error, errno, "memory for a module");
+        return -1;
+    }
+    *bytes = copied;
+    *all = copied == content;
+    return dk_fd_steal(&fd);
+}
