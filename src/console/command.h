@@ -8,6 +8,7 @@
 
 #include <glib.h>
 
+#include "base/progress.h"
 #include "report/out.h"
 #include "target/target.h"
 
@@ -40,7 +41,7 @@ typedef struct {
     guint64 value;    /* DK_ARG_EXPRESSION, DK_ARG_RANGE: the address */
     guint64 count;    /* DK_ARG_RANGE: objects after L, or bytes of "addr addr"; 0: not given */
     gboolean bytes;   /* DK_ARG_RANGE: count is bytes (two addresses were given) */
-    const char *text; /* DK_ARG_WORD, DK_ARG_REST; lent */
+    const char *text; /* DK_ARG_WORD, DK_ARG_REST: lent until the command ends */
 } DkArgValue;
 
 struct DkCommand {
@@ -51,8 +52,9 @@ struct DkCommand {
     const DkArg *args;          /* or NULL */
     guint needs;                /* DkNeeds */
     /*
-     * word is the name or alias that was typed.  Prints through out.  FALSE with an error when it
-     * could not do its job; what was printed until then stands.
+     * word is the name or alias that was typed.  Prints through out, whose open JSON object is the
+     * command's own.  FALSE with an error when it could not do its job; what was printed until then
+     * stands, and every array and object it began is ended.
      */
     gboolean (*run)(DkConsole *console, const char *word, const DkArgValue *args, DkOut *out,
                     GError **error);
@@ -69,9 +71,19 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(DkConsole, dk_console_free)
 DkTarget *dk_console_target(DkConsole *console);
 
 /*
- * Runs a line: commands separated by ";" or newlines, quotes and braces respected.  Goes on after a
- * failed command; the result is FALSE with the first error when any failed.  Each error was also
- * printed to out.  `q` sets what dk_console_done() answers.
+ * Lends the console what long commands look at to see that they shall end (DK_ERROR_CANCELLED);
+ * NULL: nothing ends them.
+ */
+void dk_console_set_progress(DkConsole *console, DkProgress *progress);
+
+/*
+ * Runs a line: commands separated by ";" or newlines, quotes and braces respected; "*" comments the
+ * rest of the line out, "$$" what is before the next ";".  Goes on after a failed command, but not
+ * after a cancelled one; the result is FALSE with the first error when any failed.  Each error was
+ * also printed to out.  `q` sets what dk_console_done() answers.
+ *
+ * In JSON mode an array has to be open in out.  Each command adds an object to it: "command" is the
+ * text, "error" is {"code", "message"} when it failed, the rest is the command's own.
  */
 gboolean dk_console_run(DkConsole *console, const char *line, DkOut *out,
                         GError **error) G_GNUC_WARN_UNUSED_RESULT;
