@@ -58,6 +58,16 @@ DkOut *dk_tool_out(DkTool *tool)
     return dk_out_new(tool->json ? DK_OUT_JSON : DK_OUT_TEXT, tool->colour, write_stdout, NULL);
 }
 
+static void write_stderr(const char *text, gsize len, gpointer data)
+{
+    fwrite(text, 1, len, stderr);
+}
+
+DkOut *dk_tool_err_out(DkTool *tool)
+{
+    return dk_out_new(tool->json ? DK_OUT_JSON : DK_OUT_TEXT, FALSE, write_stderr, NULL);
+}
+
 static void on_signal(int number)
 {
     g_atomic_int_set(&progress.cancelled, 1);
@@ -91,6 +101,7 @@ static int run_verb(const DkVerb *verb, char **argv)
         {NULL},
     };
     g_autofree gpointer state = g_malloc0(verb->state_size + 1);
+    tool.state = state;
     g_autoptr(GOptionContext) context = g_option_context_new(verb->synopsis);
     GOptionGroup *group = g_option_group_new(verb->name, "", "", &tool, NULL);
     g_option_group_add_entries(group, shared);

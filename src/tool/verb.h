@@ -30,6 +30,7 @@ typedef struct {
     gboolean no_progress; /* --no-progress, or standard error is no terminal */
     gboolean colour;      /* standard output is a terminal and NO_COLOR is not set */
     DkProgress *progress; /* cancelled on SIGINT and SIGTERM */
+    gpointer state;       /* the verb's own, for callbacks of its options, which get the DkTool */
 } DkTool;
 
 struct DkVerb {
@@ -53,3 +54,5 @@ int dk_tool_fail(DkTool *tool, GError *error);
 
 /* A DkOut on standard output in the mode that the options ask for. */
 DkOut *dk_tool_out(DkTool *tool);
+/* The same on standard error, for a verb whose standard output carries data. */
+DkOut *dk_tool_err_out(DkTool *tool);

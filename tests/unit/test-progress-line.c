@@ -17,13 +17,8 @@ static void test_sizes(void)
         guint64 bytes;
         const char *text;
     } cases[] = {
-        {0, "0 B"},
-        {1023, "1023 B"},
-        {1024, "1.0 KiB"},
-        {1536, "1.5 KiB"},
-        {MIB - 1, "1.0 MiB"},
-        {20 * GIB, "20.0 GiB"},
-        {G_MAXUINT64, "16.0 EiB"},
+        {0, "0 B"},           {1023, "1023 B"},       {1024, "1.0 KiB"},         {1536, "1.5 KiB"},
+        {MIB - 1, "1.0 MiB"}, {20 * GIB, "20.0 GiB"}, {G_MAXUINT64, "16.0 EiB"},
     };
     for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_autofree char *text = dk_progress_size_text(cases[i].bytes);

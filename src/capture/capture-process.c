@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "capture/capture-process.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "capture/pipeline.h"
+#include "capture/pointed.h"
+#include "capture/zstd-output.h"
+#include "io/output.h"
+#include "live/process/process-source.h"
+#include "sym/symfile.h"
+
+/* Headers, registers and tables: a little for each thread. */
+#define OVERHEAD ((guint64)1 << 20)
+#define OVERHEAD_THREAD ((guint64)4096)
+/* A small level's share of a large process, for the estimate. */
+#define MINI_THREAD ((guint64)256 << 10)
+#define MINI_MAX ((guint64)64 << 20)
+
+typedef struct {
+    DkOutput *output;
+    DkSink *sink;
+} Target;
+
+typedef struct {
+    const DkCaptureOptions *options;
+    const DkProcessPlan *plan;
+    DkSource *source;
+    Target *targets;
+    DkDumpPlan *dump;
+    gint64 start_us;
+} Capture;
+
+void dk_capture_result_clear(DkCaptureResult *result)
+{
+    g_clear_pointer(&result->why, g_free);
+    g_clear_pointer(&result->gaps, g_ptr_array_unref);
+}
+
+gboolean dk_gap_is_failure(const DkGap *gap)
+{
+    return !g_str_equal(gap->what, "excluded") && !g_str_equal(gap->what, "instant");
+}
+
+guint64 dk_capture_estimate(const DkLevel *level, const DkProcessPlan *plan)
+{
+    guint64 overhead = OVERHEAD + plan->threads * OVERHEAD_THREAD;
+    switch (level->kind) {
+    case DK_LEVEL_MINI:
+    case DK_LEVEL_TRIAGE:
+        return overhead + MIN(plan->rss, MIN(MINI_MAX, plan->threads * MINI_THREAD));
+    case DK_LEVEL_MINIPLUS:
+        return overhead + plan->anonymous + plan->swap;
+    case DK_LEVEL_FULL:
+    case DK_LEVEL_FILTER:
+        break;
+    }
+    return overhead + plan->rss + plan->swap;
+}
+
+/* Opens every output before the target is touched, so that what is wrong with them shows first. */
+static gboolean open_outputs(Capture *capture, GError **error)
+{
+    const DkCaptureOptions *options = capture->options;
+    guint64 expected = dk_capture_estimate(&options->level, capture->plan);
+    for (guint i = 0; i < options->noutputs; i++) {
+        const DkCaptureOutput *wanted = &options->outputs[i];
+        Target *target = &capture->targets[i];
+        g_autoptr(DkOutput) output = NULL;
+        if (g_str_equal(wanted->path, "-"))
+            output = dk_output_fd_new(STDOUT_FILENO, "standard output");
+        else
+            output = dk_output_file_new(wanted->path, options->replace,
+                                        wanted->zstd_level ? 0 : expected, error);
+        if (!output)
+            return FALSE;
+        target->output = g_steal_pointer(&output);
+        if (wanted->zstd_level) {
+            target->output = dk_zstd_output_new(target->output, wanted->zstd_level, 0, error);
+            if (!target->output)
+                return FALSE;
+        }
+        target->sink = wanted->format->sink_new(target->output);
+    }
+    return TRUE;
+}
+
+static void describe(Capture *capture)
+{
+    DkSubject *subject = capture->source->subject;
+    subject->origin.writer = g_strdup(capture->options->writer);
+    subject->origin.level = dk_level_name(&capture->options->level);
+    dk_elf_identify_modules(subject, capture->source->space);
+    capture->dump = dk_level_plan(&capture->options->level, capture->source);
+    if (capture->options->level.kind == DK_LEVEL_TRIAGE)
+        dk_pointed_blank_registers(subject);
+}
+
+static gboolean begin_sinks(Capture *capture, GError **error)
+{
+    const DkSubject *subject = capture->source->subject;
+    for (guint i = 0; i < capture->options->noutputs; i++) {
+        DkSink *sink = capture->targets[i].sink;
+        if (!dk_sink_accepts(sink, subject, error) ||
+            !dk_sink_begin(sink, subject, capture->dump, error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean carry(Capture *capture, GPtrArray *late, DkProgress *progress, GError **error)
+{
+    guint count = capture->options->noutputs;
+    g_autofree DkSink **sinks = g_new(DkSink *, count);
+    for (guint i = 0; i < count; i++)
+        sinks[i] = capture->targets[i].sink;
+    DkPipeline pipeline = {
+        .source = capture->source,
+        .plan = capture->dump,
+        .sinks = sinks,
+        .nsinks = count,
+        .filter = capture->options->level.kind == DK_LEVEL_TRIAGE ? dk_pointed_blank : NULL,
+        .progress = progress,
+    };
+    return dk_pipeline_run(&pipeline, late, error);
+}
+
+static gboolean finish(Capture *capture, GPtrArray *late, DkCaptureResult *result, GError **error)
+{
+    DkSubject *subject = capture->source->subject;
+    result->gaps = g_ptr_array_new_with_free_func((GDestroyNotify)dk_gap_free);
+    result->pause_ns = dk_process_source_pause_ns(capture->source);
+    result->duration_ns = (g_get_monotonic_time() - capture->start_us) * 1000;
+    result->complete = late->len == 0;
+    for (guint i = 0; i < subject->gaps->len; i++)
+        result->complete = result->complete && !dk_gap_is_failure(subject->gaps->pdata[i]);
+    DkDumpSummary summary = {
+        .pause_ns = result->pause_ns,
+        .duration_ns = result->duration_ns,
+        .complete = result->complete,
+        .gaps = late,
+    };
+    for (guint i = 0; i < capture->options->noutputs; i++) {
+        if (!dk_sink_finish(capture->targets[i].sink, &summary, error) ||
+            !dk_output_finish(capture->targets[i].output, error))
+            return FALSE;
+    }
+    const char *why = NULL;
+    result->method = dk_process_source_method(capture->source, &why);
+    result->why = g_strdup(why);
+    result->bytes = capture->dump->bytes;
+    result->present = capture->dump->present;
+    result->threads = subject->process.threads->len;
+    while (subject->gaps->len)
+        g_ptr_array_add(result->gaps, g_ptr_array_steal_index(subject->gaps, 0));
+    while (late->len)
+        g_ptr_array_add(result->gaps, g_ptr_array_steal_index(late, 0));
+    return TRUE;
+}
+
+static gboolean run(Capture *capture, DkProgress *progress, DkCaptureResult *result, GError **error)
+{
+    g_autoptr(GPtrArray) late = g_ptr_array_new_with_free_func((GDestroyNotify)dk_gap_free);
+    if (!open_outputs(capture, error) || !capture->source->ops->pause(capture->source, error))
+        return FALSE;
+    describe(capture);
+    if (!begin_sinks(capture, error) || !carry(capture, late, progress, error))
+        return FALSE;
+    /* The target may go on before files are flushed to disk. */
+    if (!capture->source->ops->resume(capture->source, error))
+        return FALSE;
+    return finish(capture, late, result, error);
+}
+
+gboolean dk_capture_process(const DkCaptureOptions *options, const DkProcessPlan *plan,
+                            DkProgress *progress, DkCaptureResult *result, GError **error)
+{
+    Capture capture = {.options = options, .plan = plan};
+    *result = (DkCaptureResult){0};
+    capture.start_us = g_get_monotonic_time();
+    capture.targets = g_new0(Target, options->noutputs);
+    capture.source = dk_process_source_new(&options->process, plan);
+    gboolean done = run(&capture, progress, result, error);
+    for (guint i = 0; i < options->noutputs; i++) {
+        dk_sink_free(capture.targets[i].sink);
+        dk_output_free(capture.targets[i].output);
+    }
+    g_free(capture.targets);
+    dk_dump_plan_free(capture.dump);
+    dk_source_close(capture.source);
+    return done;
+}

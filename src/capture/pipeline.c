@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "capture/pipeline.h"
+
+#include <string.h>
+
+#include "base/error.h"
+
+#define PAGE ((gsize)4096)
+/* One read; large reads are what makes process_vm_readv fast. */
+#define PIECE ((gsize)1 << 20)
+/* Buffers in flight, for all sinks together. */
+#define BUFFERS 8
+/* Zero pages become a hole when so many bytes of them follow each other. */
+#define HOLE_MIN ((gsize)64 << 10)
+
+/* A buffer with data, shared by the sinks; or a hole, which has no buffer. */
+typedef struct {
+    gint refs;
+    guint8 *bytes; /* NULL for a hole */
+    DkRun run;
+} Piece;
+
+typedef struct Flow Flow;
+
+typedef struct {
+    Flow *flow;
+    DkSink *sink;
+    GAsyncQueue *queue; /* of Piece; end_mark ends it */
+    GThread *thread;
+    GError *error;
+} Writer;
+
+struct Flow {
+    const DkPipeline *pipeline;
+    GAsyncQueue *free_buffers; /* of guint8[PIECE] */
+    Writer *writers;
+    gint failed; /* a writer has: the reader stops */
+    GPtrArray *gaps;
+    guint64 done; /* bytes read */
+};
+
+static void piece_unref(Flow *flow, Piece *piece)
+{
+    if (!g_atomic_int_dec_and_test(&piece->refs))
+        return;
+    if (piece->bytes)
+        g_async_queue_push(flow->free_buffers, piece->bytes);
+    g_free(piece);
+}
+
+static gboolean is_zero(const guint8 *bytes, gsize len)
+{
+    /* Compares the block with itself moved by one word: as fast as memory allows. */
+    static const guint8 zeros[64];
+    return !memcmp(bytes, zeros, MIN(len, sizeof zeros)) &&
+           (len <= sizeof zeros || !memcmp(bytes, bytes + sizeof zeros, len - sizeof zeros));
+}
+
+static gboolean put_data(DkSink *sink, guint64 va, const guint8 *bytes, gsize len, GError **error)
+{
+    return !len || dk_sink_data(sink, va, bytes, len, error);
+}
+
+/* Writes a buffer, with long stretches of zero pages as holes. */
+static gboolean write_data(DkSink *sink, guint64 va, const guint8 *bytes, gsize len, GError **error)
+{
+    gsize start = 0; /* of what is not written yet */
+    gsize at = 0;
+    while (at < len) {
+        gsize zeros = 0;
+        while (at + zeros < len && is_zero(bytes + at + zeros, MIN(PAGE, len - at - zeros)))
+            zeros += MIN(PAGE, len - at - zeros);
+        if (zeros >= HOLE_MIN || (zeros && at + zeros == len && at == 0)) {
+            DkRun hole = {va + at, va + at + zeros - 1, DK_RUN_ZERO};
+            if (!put_data(sink, va + start, bytes + start, at - start, error) ||
+                !dk_sink_hole(sink, &hole, error))
+                return FALSE;
+            start = at + zeros;
+        }
+        at += zeros ? zeros : MIN(PAGE, len - at);
+    }
+    return put_data(sink, va + start, bytes + start, len - start, error);
+}
+
+/* A writer's thread. */
+static gpointer write_pieces(gpointer data)
+{
+    Writer *writer = data;
+    Flow *flow = writer->flow;
+    for (;;) {
+        Piece *piece = g_async_queue_pop(writer->queue);
+        if (!piece->refs) {
+            g_free(piece);
+            return NULL;
+        }
+        if (!writer->error) {
+            gboolean done = piece->bytes
+                                ? write_data(writer->sink, piece->run.first, piece->bytes,
+                                             (gsize)(piece->run.last - piece->run.first + 1),
+                                             &writer->error)
+                                : dk_sink_hole(writer->sink, &piece->run, &writer->error);
+            if (!done)
+                g_atomic_int_set(&flow->failed, 1);
+        }
+        piece_unref(flow, piece);
+    }
+}
+
+static void send(Flow *flow, guint8 *bytes, guint64 first, guint64 last, DkRunKind kind)
+{
+    Piece *piece = g_new0(Piece, 1);
+    piece->refs = (gint)flow->pipeline->nsinks;
+    piece->bytes = bytes;
+    piece->run = (DkRun){first, last, kind};
+    for (guint i = 0; i < flow->pipeline->nsinks; i++)
+        g_async_queue_push(flow->writers[i].queue, piece);
+}
+
+static void note_unreadable(Flow *flow, guint64 first, guint64 last)
+{
+    if (flow->gaps->len) {
+        DkGap *tail = g_ptr_array_index(flow->gaps, flow->gaps->len - 1);
+        if (tail->last + 1 == first) {
+            tail->last = last;
+            return;
+        }
+    }
+    DkGap *gap = g_new0(DkGap, 1);
+    gap->what = g_strdup("pages");
+    gap->first = first;
+    gap->last = last;
+    gap->why = g_strdup("could not be read; zero in the file");
+    g_ptr_array_add(flow->gaps, gap);
+}
+
+/*
+ * Reads the pages of one piece that come in one go; where reading stops, one page is given up and
+ * the rest tried again.
+ */
+static gboolean read_piece(Flow *flow, guint64 first, guint64 last, GError **error)
+{
+    DkSource *source = flow->pipeline->source;
+    while (first <= last) {
+        guint8 *bytes = g_async_queue_pop(flow->free_buffers);
+        gsize want = (gsize)(last - first + 1);
+        gsize got = dk_space_read(source->space, first, bytes, want) & ~(PAGE - 1);
+        if (got) {
+            if (flow->pipeline->filter)
+                flow->pipeline->filter(source->subject, first, bytes, got);
+            send(flow, bytes, first, first + got - 1, DK_RUN_DATA);
+            first += got;
+            continue;
+        }
+        g_async_queue_push(flow->free_buffers, bytes);
+        if (source->ops->alive && !source->ops->alive(source, error))
+            return FALSE;
+        note_unreadable(flow, first, first + PAGE - 1);
+        send(flow, NULL, first, first + PAGE - 1, DK_RUN_UNREADABLE);
+        first += PAGE;
+    }
+    return TRUE;
+}
+
+static gboolean read_run(Flow *flow, const DkRun *run, GError **error)
+{
+    if (run->kind == DK_RUN_ZERO) {
+        send(flow, NULL, run->first, run->last, DK_RUN_ZERO);
+        return TRUE;
+    }
+    for (guint64 va = run->first; va <= run->last; va += PIECE) {
+        guint64 last = MIN(run->last, va + PIECE - 1);
+        if (g_atomic_int_get(&flow->failed))
+            return TRUE;
+        if (!read_piece(flow, va, last, error))
+            return FALSE;
+        flow->done += last - va + 1;
+        if (!dk_progress_tick(flow->pipeline->progress, flow->done, flow->pipeline->plan->present,
+                              error))
+            return FALSE;
+        if (last == G_MAXUINT64)
+            break;
+    }
+    return TRUE;
+}
+
+static gboolean read_extent(Flow *flow, const DkExtent *extent, GError **error)
+{
+    guint64 va = extent->first;
+    for (;;) {
+        DkRun run = {0};
+        if (!dk_space_next_run(flow->pipeline->source->space, va, &run) || run.first > va)
+            run = (DkRun){va, extent->last, DK_RUN_DATA};
+        run.first = va;
+        run.last = MIN(run.last, extent->last);
+        if (!read_run(flow, &run, error))
+            return FALSE;
+        if (run.last == extent->last || g_atomic_int_get(&flow->failed))
+            return TRUE;
+        va = run.last + 1;
+    }
+}
+
+static gboolean read_all(Flow *flow, GError **error)
+{
+    const GArray *extents = flow->pipeline->plan->extents;
+    for (guint i = 0; i < extents->len && !g_atomic_int_get(&flow->failed); i++) {
+        if (!read_extent(flow, &g_array_index(extents, DkExtent, i), error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+static void start_writers(Flow *flow)
+{
+    flow->free_buffers = g_async_queue_new();
+    for (guint i = 0; i < BUFFERS; i++)
+        g_async_queue_push(flow->free_buffers, g_malloc(PIECE));
+    flow->writers = g_new0(Writer, flow->pipeline->nsinks);
+    for (guint i = 0; i < flow->pipeline->nsinks; i++) {
+        Writer *writer = &flow->writers[i];
+        writer->flow = flow;
+        writer->sink = flow->pipeline->sinks[i];
+        writer->queue = g_async_queue_new();
+        writer->thread = g_thread_new("dumpkit-writer", write_pieces, writer);
+    }
+}
+
+/* Ends all writers; the first error of any of them. */
+static GError *end_writers(Flow *flow)
+{
+    GError *first = NULL;
+    for (guint i = 0; i < flow->pipeline->nsinks; i++) {
+        Writer *writer = &flow->writers[i];
+        g_async_queue_push(writer->queue, g_new0(Piece, 1));
+        g_thread_join(writer->thread);
+        g_async_queue_unref(writer->queue);
+        if (writer->error && !first)
+            first = g_steal_pointer(&writer->error);
+        g_clear_error(&writer->error);
+    }
+    gpointer bytes;
+    while ((bytes = g_async_queue_try_pop(flow->free_buffers)))
+        g_free(bytes);
+    g_async_queue_unref(flow->free_buffers);
+    g_free(flow->writers);
+    return first;
+}
+
+gboolean dk_pipeline_run(const DkPipeline *pipeline, GPtrArray *gaps, GError **error)
+{
+    Flow flow = {.pipeline = pipeline, .gaps = gaps};
+    g_autoptr(GError) read_error = NULL;
+    start_writers(&flow);
+    gboolean done = read_all(&flow, &read_error);
+    GError *write_error = end_writers(&flow);
+    if (write_error) {
+        g_propagate_error(error, write_error);
+        return FALSE;
+    }
+    if (!done)
+        g_propagate_error(error, g_steal_pointer(&read_error));
+    return done;
+}

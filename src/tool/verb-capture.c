@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "capture/capture-process.h"
+#include "codec/zstd-seekable.h"
+#include "format/registry.h"
+#include "live/process/proc-files.h"
+#include "live/process/target-lookup.h"
+#include "tool/progress-line.h"
+#include "tool/verb.h"
+#include "tool/version.h"
+
+#define THREAD_TIMEOUT_MS 500
+
+typedef struct {
+    char **outputs;
+    char **formats;
+    char *level;
+    char *method;
+    int zstd_level; /* 0: not given */
+    gint64 max_stop_ms;
+    gboolean has_max_stop;
+    gint thread_timeout_ms;
+    gboolean plan;
+    gboolean all;
+    gboolean force;
+    gboolean include_dontdump;
+    GOptionEntry entries[16];
+} State;
+
+static gboolean take_zstd(const char *name, const char *value, gpointer data, GError **error)
+{
+    State *state = ((const DkTool *)data)->state;
+    guint64 level = DK_ZSTD_LEVEL_DEFAULT;
+    if (value && !g_ascii_string_to_unsigned(value, 10, 1, DK_ZSTD_LEVEL_MAX, &level, NULL)) {
+        g_set_error(error, DK_ERROR, DK_ERROR_USAGE, "--zstd=%s: levels are 1 to %d", value,
+                    DK_ZSTD_LEVEL_MAX);
+        return FALSE;
+    }
+    state->zstd_level = (int)level;
+    return TRUE;
+}
+
+static gboolean take_max_stop(const char *name, const char *value, gpointer data, GError **error)
+{
+    State *state = ((const DkTool *)data)->state;
+    guint64 ms = 0;
+    if (!g_ascii_string_to_unsigned(value, 10, 0, G_MAXINT32, &ms, NULL)) {
+        g_set_error(error, DK_ERROR, DK_ERROR_USAGE, "--max-stop %s: not a number of milliseconds",
+                    value);
+        return FALSE;
+    }
+    state->max_stop_ms = (gint64)ms;
+    state->has_max_stop = TRUE;
+    return TRUE;
+}
+
+static const GOptionEntry *options(gpointer data)
+{
+    State *state = data;
+    const GOptionEntry entries[] = {
+        {"output", 'o', 0, G_OPTION_ARG_FILENAME_ARRAY, &state->outputs,
+         "Write to FILE (- for standard output); may be given twice", "FILE"},
+        {"format", 0, 0, G_OPTION_ARG_STRING_ARRAY, &state->formats,
+         "elf or minidump; as often as -o", "FORMAT"},
+        {"level", 0, 0, G_OPTION_ARG_STRING, &state->level,
+         "full (default), miniplus, mini, triage, filter:BITS", "LEVEL"},
+        {"zstd", 0, G_OPTION_FLAG_OPTIONAL_ARG, G_OPTION_ARG_CALLBACK, (gpointer)take_zstd,
+         "Compress (seekable zstd), level 1 to 19", "LEVEL"},
+        {"method", 0, 0, G_OPTION_ARG_STRING, &state->method, "snapshot or stop", "METHOD"},
+        {"max-stop", 0, 0, G_OPTION_ARG_CALLBACK, (gpointer)take_max_stop,
+         "Refuse when the pause is estimated above MS milliseconds", "MS"},
+        {"thread-timeout", 0, 0, G_OPTION_ARG_INT, &state->thread_timeout_ms,
+         "Leave out a thread that has not stopped after MS milliseconds", "MS"},
+        {"include-dontdump", 0, 0, G_OPTION_ARG_NONE, &state->include_dontdump,
+         "Take memory marked MADV_DONTDUMP too", NULL},
+        {"plan", 0, 0, G_OPTION_ARG_NONE, &state->plan, "Say what would be done, and touch nothing",
+         NULL},
+        {"all", 0, 0, G_OPTION_ARG_NONE, &state->all,
+         "Capture every process that matches; %p in FILE is the pid", NULL},
+        {"force", 'f', 0, G_OPTION_ARG_NONE, &state->force, "Replace FILE when it exists", NULL},
+        {NULL},
+    };
+    memcpy(state->entries, entries, sizeof entries);
+    return state->entries;
+}
+
+/* What the words of the command line ask for. */
+typedef struct {
+    DkTool *tool;
+    const State *state;
+    DkLevel level;
+    DkMethod method;
+} Wish;
+
+static gboolean take_wish(Wish *wish, GError **error)
+{
+    const State *state = wish->state;
+    if (!dk_level_parse(state->level ? state->level : "full", &wish->level, error))
+        return FALSE;
+    wish->level.include_dontdump = state->include_dontdump;
+    if (!state->method) {
+        wish->method = DK_METHOD_AUTO;
+    } else if (g_str_equal(state->method, "snapshot")) {
+        wish->method = DK_METHOD_SNAPSHOT;
+    } else if (g_str_equal(state->method, "stop")) {
+        wish->method = DK_METHOD_STOP;
+    } else {
+        g_set_error(error, DK_ERROR, DK_ERROR_USAGE, "--method %s: there are snapshot and stop",
+                    state->method);
+        return FALSE;
+    }
+    if (state->thread_timeout_ms < 0) {
+        g_set_error_literal(error, DK_ERROR, DK_ERROR_USAGE, "--thread-timeout is below 0");
+        return FALSE;
+    }
+    return TRUE;
+}
+
+/* Replaces %p by the pid and %n by the name of the process; %% stands for itself. */
+static char *fill_name(const char *pattern, const DkProcessPlan *plan)
+{
+    GString *name = g_string_new(NULL);
+    for (const char *at = pattern; *at; at++) {
+        if (at[0] == '%' && at[1] == 'p') {
+            g_string_append_printf(name, "%d", (int)plan->pid);
+            at++;
+        } else if (at[0] == '%' && at[1] == 'n') {
+            g_string_append(name, plan->name);
+            at++;
+        } else {
+            if (at[0] == '%' && at[1] == '%')
+                at++;
+            g_string_append_c(name, *at);
+        }
+    }
+    return g_string_free(name, FALSE);
+}
+
+/* Without -o: NAME.PID.TIME.core, as a name that can be sorted. */
+static char *default_name(const DkProcessPlan *plan, const DkFormat *format, gboolean zstd)
+{
+    g_autoptr(GDateTime) now = g_date_time_new_now_local();
+    g_autofree char *time = g_date_time_format(now, "%Y%m%d-%H%M%S");
+    g_autofree char *name = g_strdelimit(g_strdup(plan->name), "/ \t\n", '_');
+    return g_strdup_printf("%s.%d.%s.%s%s", name, (int)plan->pid, time,
+                           g_str_equal(format->name, "minidump") ? "dmp" : "core",
+                           zstd ? ".zst" : "");
+}
+
+/* The format of output number index: as asked for, else as its name says, else ELF. */
+static const DkFormat *choose_format(const State *state, guint index, const char *path,
+                                     GError **error)
+{
+    guint outputs = state->outputs ? g_strv_length(state->outputs) : 1;
+    guint given = state->formats ? g_strv_length(state->formats) : 0;
+    const char *word = NULL;
+    if (given > outputs) {
+        g_set_error_literal(error, DK_ERROR, DK_ERROR_USAGE, "more --format than -o");
+        return NULL;
+    }
+    if (given == outputs) {
+        word = state->formats[index];
+    } else if (path) {
+        g_autofree char *plain = g_strdup(path);
+        if (g_str_has_suffix(plain, ".zst"))
+            plain[strlen(plain) - strlen(".zst")] = 0;
+        if (g_str_has_suffix(plain, ".dmp") || g_str_has_suffix(plain, ".mdmp"))
+            word = "minidump";
+        else if (g_str_has_suffix(plain, ".core") || g_str_has_suffix(plain, ".elf"))
+            word = "elf";
+    }
+    if (!word)
+        word = given ? state->formats[given - 1] : "elf";
+    const DkFormat *format = dk_format_by_name(word);
+    if (!format || !format->sink_new) {
+        g_set_error(error, DK_ERROR, DK_ERROR_USAGE, "--format %s: there are elf and minidump",
+                    word);
+        return NULL;
+    }
+    return format;
+}
+
+static void output_clear(gpointer data)
+{
+    g_free(((DkCaptureOutput *)data)->path);
+}
+
+/* The files to write for one process. */
+static GArray *make_outputs(const State *state, const DkProcessPlan *plan, GError **error)
+{
+    g_autoptr(GArray) outputs = g_array_new(FALSE, TRUE, sizeof(DkCaptureOutput));
+    g_array_set_clear_func(outputs, output_clear);
+    guint count = state->outputs ? g_strv_length(state->outputs) : 1;
+    for (guint i = 0; i < count; i++) {
+        const char *pattern = state->outputs ? state->outputs[i] : NULL;
+        DkCaptureOutput output = {.format = choose_format(state, i, pattern, error)};
+        if (!output.format)
+            return NULL;
+        gboolean zst = pattern && g_str_has_suffix(pattern, ".zst");
+        output.zstd_level = state->zstd_level ? state->zstd_level : zst ? DK_ZSTD_LEVEL_DEFAULT : 0;
+        output.path = pattern ? fill_name(pattern, plan)
+                              : default_name(plan, output.format, output.zstd_level != 0);
+        for (guint j = 0; j < outputs->len; j++) {
+            if (g_str_equal(g_array_index(outputs, DkCaptureOutput, j).path, output.path)) {
+                g_set_error(error, DK_ERROR, DK_ERROR_USAGE, "-o %s is given twice", output.path);
+                output_clear(&output);
+                return NULL;
+            }
+        }
+        g_array_append_val(outputs, output);
+    }
+    return g_steal_pointer(&outputs);
+}
+
+static char *ms_text(gint64 ns)
+{
+    return g_strdup_printf("%.1f ms", (double)ns / 1e6);
+}
+
+static void print_plan(Wish *wish, const DkProcessPlan *plan, const GArray *outputs, DkOut *out)
+{
+    g_autofree char *pause = ms_text(plan->pause_ns);
+    guint64 bytes = dk_capture_estimate(&wish->level, plan);
+    g_autofree char *size = dk_progress_size_text(bytes);
+    g_autofree char *level = dk_level_name(&wish->level);
+    dk_out_text(out, "process   %d (%s), %u threads\n", (int)plan->pid, plan->name, plan->threads);
+    dk_out_text(out, "method    %s: %s\n", dk_method_name(plan->method), plan->why);
+    dk_out_text(out, "pause     about %s\n", pause);
+    dk_out_text(out, "level     %s%s\n", level,
+                wish->level.include_dontdump ? ", with MADV_DONTDUMP memory" : "");
+    dk_out_text(out, "size      at most about %s on disk, before compression\n", size);
+    dk_out_int(out, "pid", plan->pid);
+    dk_out_string(out, "name", plan->name);
+    dk_out_int(out, "threads", plan->threads);
+    dk_out_string(out, "method", dk_method_name(plan->method));
+    dk_out_string(out, "why", plan->why);
+    dk_out_double(out, "pause_ms", (double)plan->pause_ns / 1e6);
+    dk_out_string(out, "level", level);
+    dk_out_int(out, "size_bytes", (gint64)bytes);
+    dk_out_begin_array(out, "outputs");
+    for (guint i = 0; i < outputs->len; i++) {
+        const DkCaptureOutput *output = &g_array_index(outputs, DkCaptureOutput, i);
+        dk_out_text(out, "output    %s (%s%s)\n", output->path, output->format->name,
+                    output->zstd_level ? ", seekable zstd" : "");
+        dk_out_begin_object(out, NULL);
+        dk_out_string(out, "path", output->path);
+        dk_out_string(out, "format", output->format->name);
+        dk_out_int(out, "zstd_level", output->zstd_level);
+        dk_out_end(out);
+    }
+    dk_out_end(out);
+}
+
+static guint64 size_of(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 ? (guint64)st.st_size : 0;
+}
+
+static void print_gaps(DkTool *tool, const DkCaptureResult *result, DkOut *out)
+{
+    dk_out_begin_array(out, "gaps");
+    for (guint i = 0; i < result->gaps->len; i++) {
+        const DkGap *gap = g_ptr_array_index(result->gaps, i);
+        gboolean failure = dk_gap_is_failure(gap);
+        g_autofree char *where = gap->tid ? g_strdup_printf("thread %u", gap->tid)
+                                 : gap->first <= gap->last
+                                     ? g_strdup_printf("%" G_GINT64_MODIFIER "x-%" G_GINT64_MODIFIER
+                                                       "x",
+                                                       gap->first, gap->last + 1)
+                                     : g_strdup("");
+        if (failure || tool->verbosity || g_str_equal(gap->what, "instant"))
+            dk_out_text(out, "  %s: %s %s: %s\n", failure ? "missing" : "note", gap->what, where,
+                        gap->why);
+        dk_out_begin_object(out, NULL);
+        dk_out_string(out, "what", gap->what);
+        if (gap->first <= gap->last) {
+            dk_out_hex(out, "first", gap->first);
+            dk_out_hex(out, "last", gap->last);
+        }
+        if (gap->tid)
+            dk_out_int(out, "tid", gap->tid);
+        dk_out_string(out, "why", gap->why);
+        dk_out_end(out);
+    }
+    dk_out_end(out);
+}
+
+static void print_result(DkTool *tool, const DkProcessPlan *plan, const GArray *outputs,
+                         const DkCaptureResult *result, DkOut *out)
+{
+    g_autofree char *pause = ms_text(result->pause_ns);
+    g_autofree char *memory = dk_progress_size_text(result->bytes);
+    g_autofree char *present = dk_progress_size_text(result->present);
+    dk_out_int(out, "pid", plan->pid);
+    dk_out_string(out, "name", plan->name);
+    dk_out_string(out, "method", dk_method_name(result->method));
+    dk_out_string(out, "why", result->why);
+    dk_out_int(out, "threads", result->threads);
+    dk_out_double(out, "pause_ms", (double)result->pause_ns / 1e6);
+    dk_out_double(out, "duration_ms", (double)result->duration_ns / 1e6);
+    dk_out_int(out, "memory_bytes", (gint64)result->bytes);
+    dk_out_int(out, "present_bytes", (gint64)result->present);
+    dk_out_bool(out, "complete", result->complete);
+    dk_out_begin_array(out, "outputs");
+    for (guint i = 0; i < outputs->len; i++) {
+        const DkCaptureOutput *output = &g_array_index(outputs, DkCaptureOutput, i);
+        g_autofree char *size = dk_progress_size_text(size_of(output->path));
+        if (!g_str_equal(output->path, "-"))
+            dk_out_text(out, "%s: %s\n", output->path, size);
+        dk_out_begin_object(out, NULL);
+        dk_out_string(out, "path", output->path);
+        dk_out_string(out, "format", output->format->name);
+        dk_out_int(out, "size_bytes", (gint64)size_of(output->path));
+        dk_out_end(out);
+    }
+    dk_out_end(out);
+    dk_out_text(out, "  %d (%s): %u threads, %s of memory, %s of it in use\n", (int)plan->pid,
+                plan->name, result->threads, memory, present);
+    dk_out_text(out, "  method %s: %s\n", dk_method_name(result->method), result->why);
+    print_gaps(tool, result, out);
+    dk_out_text(out, "pause %s, %.2f s in all, %s%s%s\n", pause, (double)result->duration_ns / 1e9,
+                result->complete ? dk_out_green(out) : dk_out_yellow(out),
+                result->complete ? "complete" : "not complete", dk_out_reset(out));
+}
+
+static int capture_one(Wish *wish, pid_t pid, DkOut *out)
+{
+    DkTool *tool = wish->tool;
+    const State *state = wish->state;
+    const char *const tracer[] = {"/proc/self/exe", "tracer", NULL};
+    DkCaptureOptions options = {
+        .process = {.pid = pid,
+                    .root = "",
+                    .method = wish->method,
+                    .max_stop_ms = state->has_max_stop ? state->max_stop_ms : -1,
+                    .thread_timeout_ms = state->thread_timeout_ms ? (guint)state->thread_timeout_ms
+                                                                  : THREAD_TIMEOUT_MS,
+                    .tracer_argv = tracer},
+        .level = wish->level,
+        .replace = state->force,
+        .writer = "dumpkit " DK_VERSION,
+    };
+    g_autoptr(GError) error = NULL;
+    g_autoptr(DkProcessPlan) plan = dk_process_plan_new(&options.process, &error);
+    g_autoptr(GArray) outputs = plan ? make_outputs(state, plan, &error) : NULL;
+    if (!outputs)
+        return dk_tool_fail(tool, error);
+    if (state->plan) {
+        print_plan(wish, plan, outputs, out);
+        return DK_EXIT_DONE;
+    }
+    options.outputs = (const DkCaptureOutput *)(gpointer)outputs->data;
+    options.noutputs = outputs->len;
+    g_auto(DkCaptureResult) result = {0};
+    gboolean done = dk_capture_process(&options, plan, tool->progress, &result, &error);
+    if (!done)
+        return dk_tool_fail(tool, error);
+    if (!tool->quiet || tool->json)
+        print_result(tool, plan, outputs, &result, out);
+    return result.complete ? DK_EXIT_DONE : DK_EXIT_LACKS;
+}
+
+/* More than one process needs --all, and a name for each file. */
+static gboolean check_several(const State *state, const char *target, const GArray *pids,
+                              GError **error)
+{
+    if (pids->len == 1)
+        return TRUE;
+    if (!state->all) {
+        g_autoptr(GString) list = g_string_new(NULL);
+        for (guint i = 0; i < pids->len; i++) {
+            g_autofree char *line = dk_process_target_line("", g_array_index(pids, pid_t, i));
+            g_string_append_printf(list, "\n  %s", line);
+        }
+        g_set_error(error, DK_ERROR, DK_ERROR_USAGE,
+                    "%s means %u processes; say pid:N, or --all for each of them:%s", target,
+                    pids->len, list->str);
+        return FALSE;
+    }
+    for (guint i = 0; state->outputs && state->outputs[i]; i++) {
+        if (!strstr(state->outputs[i], "%p")) {
+            g_set_error(error, DK_ERROR, DK_ERROR_USAGE,
+                        "-o %s: with --all the name needs a %%p for the pid", state->outputs[i]);
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
+static int run(DkTool *tool, gpointer data, char **args)
+{
+    Wish wish = {.tool = tool, .state = data};
+    g_autoptr(GError) error = NULL;
+    if (!args[0] || args[1]) {
+        fprintf(stderr, "usage: dumpkit capture %s\n", tool->verb->synopsis);
+        return DK_EXIT_USAGE;
+    }
+    if (!take_wish(&wish, &error))
+        return dk_tool_fail(tool, error);
+    g_autoptr(GArray) pids = dk_process_target_find("", args[0], &error);
+    if (!pids || !check_several(wish.state, args[0], pids, &error))
+        return dk_tool_fail(tool, error);
+    gboolean to_stdout = wish.state->outputs &&
+                         g_strv_contains((const char *const *)wish.state->outputs, "-");
+    if (to_stdout && isatty(STDOUT_FILENO) && !wish.state->plan) {
+        fprintf(stderr, "dumpkit capture: standard output is a terminal; redirect it\n");
+        return DK_EXIT_USAGE;
+    }
+    g_autoptr(DkOut) out = to_stdout && !wish.state->plan ? dk_tool_err_out(tool)
+                                                          : dk_tool_out(tool);
+    int status = DK_EXIT_DONE;
+    if (wish.state->all)
+        dk_out_begin_array(out, "captures");
+    for (guint i = 0; i < pids->len; i++) {
+        if (wish.state->all)
+            dk_out_begin_object(out, NULL);
+        int one = capture_one(&wish, g_array_index(pids, pid_t, i), out);
+        if (wish.state->all)
+            dk_out_end(out);
+        if (status == DK_EXIT_DONE || one == DK_EXIT_FAILED)
+            status = one;
+        if (one == DK_EXIT_INTERRUPTED)
+            return one;
+    }
+    return status;
+}
+
+const DkVerb dk_verb_capture = {
+    .name = "capture",
+    .synopsis = "pid:N | name:NAME | unit:UNIT [-o FILE]...",
+    .summary = "take a dump of a running process or machine",
+    .options = options,
+    .state_size = sizeof(State),
+    .run = run,
+};
