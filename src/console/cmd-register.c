@@ -19,12 +19,11 @@ static const FlagName flag_names[] = {
 
 static void show_flags(guint64 flags, DkOut *out)
 {
-    dk_out_text(out, "iopl=%u ", (guint)(flags >> 12 & 3));
+    dk_out_text(out, "iopl=%u        ", (guint)(flags >> 12 & 3));
     for (gsize i = 0; i < G_N_ELEMENTS(flag_names); i++) {
         const FlagName *flag = &flag_names[i];
         dk_out_text(out, " %s", flags >> flag->bit & 1 ? flag->set : flag->clear);
     }
-    dk_out_text(out, "\n");
 }
 
 static const DkRegName *find_name(const DkArch *arch, const char *name)
@@ -36,11 +35,15 @@ static const DkRegName *find_name(const DkArch *arch, const char *name)
     return NULL;
 }
 
+static gboolean is_segment(const char *name)
+{
+    return strlen(name) == 2 && name[1] == 's' && strchr("cdefgs", name[0]);
+}
+
 /* Segments have 4 digits and flags 8, the rest the width of the register. */
 static int digits_of(const DkArch *arch, const char *name)
 {
-    if (arch->machine != DK_MACHINE_ARM64 && strlen(name) == 2 && name[1] == 's' &&
-        strchr("cdefgs", name[0]))
+    if (arch->machine != DK_MACHINE_ARM64 && is_segment(name))
         return 4;
     if (arch->flags_name && g_str_equal(arch->flags_name, name))
         return 8;
@@ -54,42 +57,45 @@ static void show_one_text(DkTarget *target, const char *name, guint64 value, DkO
     dk_out_text(out, "%s=%0*" G_GINT64_MODIFIER "x", name, digits_of(arch, name), value);
 }
 
-/* The flags in kd's words, beside the line that has the instruction pointer. */
-static void show_flags_of(DkTarget *target, DkOut *out)
+/* kd sets segments apart by two blanks and the flags behind them by thirteen. */
+static const char *gap_before(const DkArch *arch, const char *name, gboolean first)
 {
-    const DkArch *arch = dk_target_arch(target);
-    guint64 flags;
-    if (arch->flags_name && arch->machine != DK_MACHINE_ARM64 &&
-        dk_target_reg(target, dk_target_current(target), arch->flags_name, &flags, NULL))
-        show_flags(flags, out);
+    if (first)
+        return "";
+    if (arch->machine == DK_MACHINE_ARM64 || !is_segment(name))
+        return arch->flags_name && g_str_equal(name, arch->flags_name) ? "             " : " ";
+    return "  ";
 }
 
-/* `r` alone: the lists of the arch; "|" is not in kd's lists, so a name is a name. */
-static void show_table(DkTarget *target, DkOut *out)
+static void show_line(DkTarget *target, const char *line, DkOut *out)
 {
     const DkArch *arch = dk_target_arch(target);
     guint thread = dk_target_current(target);
-    for (const char *const *line = arch->display; *line; line++) {
-        g_auto(GStrv) names = g_strsplit_set(*line, " ,", 0);
-        gboolean any = FALSE, has_ip = FALSE;
-        for (char **name = names; *name; name++) {
-            guint64 value;
-            if (!**name || !dk_target_reg(target, thread, *name, &value, NULL))
-                continue;
-            const DkRegName *reg = find_name(arch, *name);
-            has_ip = has_ip || (reg && reg->dwarf == (gint)arch->pc);
-            if (any)
-                dk_out_text(out, " ");
-            show_one_text(target, *name, value, out);
+    g_auto(GStrv) names = g_strsplit(line, " ", 0);
+    gboolean any = FALSE;
+    for (char **name = names; *name; name++) {
+        guint64 value;
+        if (g_str_equal(*name, "iopl") && arch->flags_name &&
+            dk_target_reg(target, thread, arch->flags_name, &value, NULL)) {
+            dk_out_text(out, "%s", any ? " " : "");
+            show_flags(value, out);
+            any = TRUE;
+        } else if (dk_target_reg(target, thread, *name, &value, NULL)) {
+            gboolean general = arch->pointer_size == 8 && !is_segment(*name);
+            dk_out_text(out, "%s%*s=%0*" G_GINT64_MODIFIER "x", gap_before(arch, *name, !any),
+                        general ? 3 : 0, *name, digits_of(arch, *name), value);
             any = TRUE;
         }
-        if (has_ip && any && arch->flags_name && arch->machine != DK_MACHINE_ARM64) {
-            dk_out_text(out, " ");
-            show_flags_of(target, out);
-        } else if (any) {
-            dk_out_text(out, "\n");
-        }
     }
+    if (any)
+        dk_out_text(out, "\n");
+}
+
+/* `r` alone: the lists of the arch; "iopl" stands for the flags in words. */
+static void show_table(DkTarget *target, DkOut *out)
+{
+    for (const char *const *line = dk_target_arch(target)->display; *line; line++)
+        show_line(target, *line, out);
 }
 
 static void show_json(DkTarget *target, DkOut *out)
@@ -116,8 +122,9 @@ static void show_instruction(DkConsole *console, DkOut *out)
     if (dk_console_ip(console, &ip, NULL)) {
         const DkArgValue range[2] = {{.given = TRUE, .value = ip, .count = 1}};
         /* What cannot be read prints as such; there is nothing more to say. */
-        if (!unassemble->run(console, "u", range, out, NULL))
-            dk_out_text(out, "\n");
+        g_autoptr(GError) unreadable = NULL;
+        if (!unassemble->run(console, "u", range, out, &unreadable))
+            g_debug("%s", unreadable->message);
     }
     console->code_va = saved_va;
     console->code_valid = saved;

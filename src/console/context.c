@@ -258,12 +258,16 @@ gsize dk_console_fetch(DkConsole *console, guint64 va, guint8 *buf, guint8 *pres
         memset(present + at, 1, done);
         there += done;
         at += done;
-        guint64 next;
-        if (at >= len || !next_readable(space, va + at, &next))
+        if (at >= len)
             break;
-        /* A space may promise a byte and then fail to give it: step over that one. */
-        gsize step = (gsize)MIN(next - (va + at), len - at);
-        at += done || step ? step : 1;
+        /*
+         * The byte at `at` is not there.  The next that may be is that of the next run, or of the
+         * next page: a space can hold bytes that its runs do not promise (files of modules).
+         */
+        guint64 next = ((va + at) | 4095) + 1, readable;
+        if (next_readable(space, va + at, &readable) && readable > va + at)
+            next = MIN(next, readable);
+        at += (gsize)MIN(next - (va + at), len - at);
     }
     return there;
 }
