@@ -72,16 +72,12 @@ static const DkOverlay *find_overlay(const DkProcessSpace *space, guint64 va)
     return low < space->overlays->len ? &g_array_index(space->overlays, DkOverlay, low) : NULL;
 }
 
-/* Bytes read of a process from va on; process_vm_readv first, which is fast, then its mem file. */
-static gsize read_process(pid_t pid, int mem, guint64 va, void *buf, gsize len)
+/* Bytes read of a process from va on, through its mem file. */
+static gsize read_mem(int mem, guint64 va, guint8 *buf, gsize len)
 {
-    struct iovec here = {buf, len};
-    struct iovec there = {(void *)(guintptr)va, len};
-    gssize got = process_vm_readv(pid, &here, 1, &there, 1, 0);
-    gsize done = got > 0 ? (gsize)got : 0;
-    /* Pages without permissions and the like are read through the mem file only. */
+    gsize done = 0;
     while (done < len && mem >= 0) {
-        got = pread(mem, (guint8 *)buf + done, len - done, (off_t)(va + done));
+        gssize got = pread(mem, buf + done, len - done, (off_t)(va + done));
         if (got < 0 && errno == EINTR)
             continue;
         if (got <= 0)
@@ -89,6 +85,30 @@ static gsize read_process(pid_t pid, int mem, guint64 va, void *buf, gsize len)
         done += (gsize)got;
     }
     return done;
+}
+
+/*
+ * The target is read with process_vm_readv, which is fastest, and then by its mem file, which alone
+ * reads pages without permissions.
+ */
+static gsize read_target(const DkProcessSpace *space, guint64 va, void *buf, gsize len)
+{
+    struct iovec here = {buf, len};
+    struct iovec there = {(void *)(guintptr)va, len};
+    gssize got = process_vm_readv(space->target, &here, 1, &there, 1, 0);
+    gsize done = got > 0 ? (gsize)got : 0;
+    return done + read_mem(space->target_mem, va + done, (guint8 *)buf + done, len - done);
+}
+
+/*
+ * The copy is read by its mem file only.  process_vm_readv pins pages, and the kernel gives a
+ * process a page of its own before a page that it shares copy-on-write is pinned (gup_must_unshare
+ * in mm/gup.c, since Linux 5.19): all of the target's memory would be copied, slowly, at the cost
+ * of its control group.
+ */
+static gsize read_copy(const DkProcessSpace *space, guint64 va, void *buf, gsize len)
+{
+    return read_mem(space->copy_mem, va, buf, len);
 }
 
 /* Opens the file of a mapping as the target sees it; -1 when that cannot be. */
@@ -146,7 +166,7 @@ static gsize read_part(DkProcessSpace *space, guint index, guint64 va, void *buf
     if (part->from == DK_FROM_NOBODY)
         return 0;
     if (part->from == DK_FROM_COPY)
-        return read_process(space->copy, space->copy_mem, va, buf, len);
+        return read_copy(space, va, buf, len);
     if (mapping->inode && !(mapping->flags & DK_MAP_ANON)) {
         guint at = dk_page_map_find(space->pages, va);
         const DkPageRun *run = at < space->pages->runs->len
@@ -162,7 +182,7 @@ static gsize read_part(DkProcessSpace *space, guint index, guint64 va, void *buf
             len = (gsize)MIN((guint64)len, run->last - va + 1);
         }
     }
-    return read_process(space->target, space->target_mem, va, buf, len);
+    return read_target(space, va, buf, len);
 }
 
 static gsize space_read(DkSpace *base, guint64 va, void *buf, gsize len)
@@ -338,8 +358,7 @@ gboolean dk_process_space_keep(DkProcessSpace *space, guint index, guint64 *budg
         if (len > *budget)
             return FALSE;
         overlay.bytes = g_malloc(len);
-        gsize got = read_process(space->target, space->target_mem, overlay.first, overlay.bytes,
-                                 (gsize)len);
+        gsize got = read_target(space, overlay.first, overlay.bytes, (gsize)len);
         if (got != len) {
             g_free(overlay.bytes);
             return FALSE;
