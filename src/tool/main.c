@@ -34,8 +34,12 @@ static const DkVerb *find_verb(const char *name)
 
 int dk_tool_fail(DkTool *tool, GError *error)
 {
-    g_autofree char *text = dk_out_clean(error->message);
-    fprintf(stderr, "dumpkit %s: %s\n", tool->verb->name, text);
+    g_auto(GStrv) lines = g_strsplit(error->message, "\n", -1);
+    fprintf(stderr, "dumpkit %s: ", tool->verb->name);
+    for (guint i = 0; lines[i]; i++) {
+        g_autofree char *clean = dk_out_clean(lines[i]);
+        fprintf(stderr, "%s\n", clean);
+    }
     if (error->domain != DK_ERROR)
         return error->domain == G_OPTION_ERROR ? DK_EXIT_USAGE : DK_EXIT_FAILED;
     switch (error->code) {

@@ -52,7 +52,6 @@ void dk_process_describe(const char *root, pid_t pid, DkSubject *subject)
     DkProcStatus status;
     gsize len = 0;
     subject->kind = DK_SUBJECT_PROCESS;
-    subject->machine = DK_MACHINE_X86_64;
     subject->os = DK_OS_LINUX;
     process->pid = pid;
     describe_system(root, subject);

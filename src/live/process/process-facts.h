@@ -11,7 +11,7 @@
 
 /*
  * Names, ids, auxv, command line, program, the system's version and CPU, and the texts that
- * minidumps carry.  What cannot be read stays unknown.
+ * minidumps carry; not the machine.  What cannot be read stays unknown.
  */
 void dk_process_describe(const char *root, pid_t pid, DkSubject *subject);
 

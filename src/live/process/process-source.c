@@ -277,6 +277,7 @@ static gboolean process_pause(DkSource *base, GError **error)
     if (!source->tracer || !prepare(source, error))
         return FALSE;
     dk_process_describe(source->options->root, source->plan->pid, subject);
+    subject->machine = source->plan->is_32bit ? DK_MACHINE_X86 : DK_MACHINE_X86_64;
     list_threads(source, subject);
     if (!make_instant(source, subject, error)) {
         /* Letting go of the tracer lets go of the target. */

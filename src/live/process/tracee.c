@@ -13,6 +13,9 @@
 #include "base/fd.h"
 #include "live/process/proc-files.h"
 
+/* General registers of a thread in 32-bit mode, bytes. */
+#define GENERAL_32 68
+
 /* How long a pass over the threads may find new ones before we call it a day. */
 #define PASSES_MAX 2000
 
@@ -266,7 +269,14 @@ int dk_tracees_save(const DkTracees *tracees, int fd, guint64 *off)
             at += head.fp_len;
             head.xstate_len = get_regset(tracee->tid, NT_X86_XSTATE, at, DK_TRACEE_XSTATE_MAX);
             at += head.xstate_len;
+            if (head.general_len == GENERAL_32) {
+                head.fxsave_len = get_regset(tracee->tid, NT_PRXFPREG, at, 1024);
+                at += head.fxsave_len;
+            }
             if (ptrace(PTRACE_GETSIGINFO, tracee->tid, NULL, &info) == 0) {
+                /* Only the first three members stand at the same place for 32-bit programs. */
+                if (head.general_len == GENERAL_32)
+                    memset((guint8 *)&info + 12, 0, sizeof info - 12);
                 memcpy(at, &info, sizeof info);
                 head.siginfo_len = sizeof info;
                 at += sizeof info;

@@ -59,7 +59,7 @@ void dk_tracee_detach(DkTracee *tracee);
 /* What one thread's registers take at most: the largest xstate (AMX) is about 11 KiB. */
 #define DK_TRACEE_XSTATE_MAX 16384
 
-/* The head of a saved thread; followed by general, fp, xstate and siginfo bytes. */
+/* The head of a saved thread; followed by general, fp, xstate, fxsave and siginfo bytes. */
 typedef struct {
     guint32 tid;
     guint32 state; /* DkTraceeState */
@@ -67,8 +67,8 @@ typedef struct {
     guint32 general_len;
     guint32 fp_len;
     guint32 xstate_len;
+    guint32 fxsave_len; /* 32-bit threads only */
     guint32 siginfo_len;
-    guint32 zero;
 } DkSavedThread;
 
 /* Appends the head and registers of every thread that was found and is not gone to fd, at *off. */

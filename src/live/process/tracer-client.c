@@ -116,9 +116,8 @@ static gboolean take_thread(DkCursor *cursor, guint timeout_ms, GHashTable *by_t
         DkRegsetKind kind;
         guint32 len;
     } blocks[] = {
-        {DK_REGSET_GENERAL, head.general_len},
-        {DK_REGSET_FP, head.fp_len},
-        {DK_REGSET_XSTATE, head.xstate_len},
+        {DK_REGSET_GENERAL, head.general_len}, {DK_REGSET_FP, head.fp_len},
+        {DK_REGSET_XSTATE, head.xstate_len},   {DK_REGSET_FXSAVE, head.fxsave_len},
         {DK_REGSET_SIGINFO, head.siginfo_len},
     };
     for (guint i = 0; i < G_N_ELEMENTS(blocks); i++) {
