@@ -156,7 +156,6 @@ static void test_plain(Place *place, gconstpointer data)
 static void test_empty(Place *place, gconstpointer data)
 {
     store(place, "", 0);
-    g_autoptr(GByteArray) content = g_byte_array_new();
     g_autoptr(DkInput) input = open_ok(place, "plain");
     g_assert_cmpuint(dk_input_size(input), ==, 0);
     guint8 byte;
