@@ -60,7 +60,7 @@ char *dk_type_describe(const DkType *type)
         } else if (kind == DK_TYPE_QUALIFIED) {
             const char *word = type->name ? type->name : "const";
             if (type->base && type->base->kind == DK_TYPE_POINTER) {
-                if (before->len && g_ascii_isalpha(before->str[0]))
+                if (before->len)
                     g_string_prepend_c(before, ' ');
                 g_string_prepend(before, word);
             } else {

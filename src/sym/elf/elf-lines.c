@@ -122,6 +122,19 @@ static gboolean find_unit(DkElfFile *file, guint64 vaddr, Dwarf_Die *unit, Dwarf
     return TRUE;
 }
 
+/* The path of a source file: names in DWARF may be relative to where the compiler ran. */
+static const char *full_path(DkElfFile *file, Dwarf_Die *unit, const char *name)
+{
+    Dwarf_Attribute memory;
+    Dwarf_Attribute *found =
+        name[0] == '/' ? NULL : dwarf_attr_integrate(unit, DW_AT_comp_dir, &memory);
+    const char *dir = found ? dwarf_formstring(found) : NULL;
+    if (!dir)
+        return name;
+    g_autofree char *path = g_strconcat(dir, "/", name, NULL);
+    return g_string_chunk_insert_const(lines_get(file)->chunk, path);
+}
+
 gboolean dk_elf_line(DkSymFile *base, guint64 rva, DkLine *line)
 {
     DkElfFile *file = (DkElfFile *)base;
@@ -140,7 +153,7 @@ gboolean dk_elf_line(DkSymFile *base, guint64 rva, DkLine *line)
         return FALSE;
     if (dwarf_linecol(found, &column) != 0 || column < 0)
         column = 0;
-    *line = (DkLine){.file = name, .line = (guint)number, .column = (guint)column};
+    *line = (DkLine){.file = full_path(file, &unit, name), .line = (guint)number, .column = (guint)column};
     return TRUE;
 }
 
@@ -241,7 +254,7 @@ static Inlines *find_inlines(DkElfFile *file, guint64 vaddr)
         guint number = number_of(die, DW_AT_call_file);
         const char *path = files && number < nfiles ? dwarf_filesrc(files, number, NULL, NULL)
                                                     : NULL;
-        DkLine call = {path ? path : "", number_of(die, DW_AT_call_line),
+        DkLine call = {path ? full_path(file, &unit, path) : "", number_of(die, DW_AT_call_line),
                        number_of(die, DW_AT_call_column)};
         g_ptr_array_add(inlines->names, (gpointer)(name ? name : "<inlined>"));
         g_array_append_val(inlines->calls, call);
