@@ -106,6 +106,13 @@ typedef struct {
     /* The unwind rules at rva, lent until close; NULL when there are none. */
     const DkCfiRow *(*cfi)(DkSymFile *file, guint64 rva);
 
+    /*
+     * Copies to buf what the module's file holds of the memory at rva, at most len bytes; returns
+     * how many.  Only memory that the process cannot have changed (segments that are not writable),
+     * and only from a file that was told to be the one that was loaded; 0 otherwise.
+     */
+    gsize (*image)(DkSymFile *file, guint64 rva, void *buf, gsize len);
+
     void (*close)(DkSymFile *file);
 } DkSymFileOps;
 

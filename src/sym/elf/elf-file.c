@@ -38,6 +38,7 @@ const DkSymFileOps dk_elf_file_ops = {
     .type_of = dk_elf_type_of,
     .foreach_type = dk_elf_foreach_type,
     .cfi = dk_elf_cfi,
+    .image = dk_elf_bytes,
     .close = file_close,
 };
 
@@ -327,6 +328,7 @@ DkSymFile *dk_elf_open(const DkSubject *subject, const DkModule *module, DkSpace
         dk_symfile_close(&file->base);
         return NULL;
     }
+    file->from_disk = !from_memory;
     file->base.kind = describe(file, from_memory);
     return &file->base;
 }

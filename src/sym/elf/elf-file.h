@@ -25,7 +25,8 @@ typedef struct {
     Dwfl_Module *module;
     const DkArch *arch; /* NULL for a machine that is not known */
     guint64 low_vaddr;
-    guint64 size; /* bytes of the module; RVAs are below */
+    guint64 size;       /* bytes of the module; RVAs are below */
+    gboolean from_disk; /* the module's own file, not made again from memory */
 
     /* For the search of separate debug files. */
     char *main_path; /* as the process knew it, without sysroot; NULL when nameless */
@@ -59,6 +60,8 @@ void dk_elf_types_free(DkElfTypes *types);
 
 const DkCfiRow *dk_elf_cfi(DkSymFile *file, guint64 rva);
 void dk_elf_cfi_free(DkElfCfi *cfi);
+
+gsize dk_elf_bytes(DkSymFile *file, guint64 rva, void *buf, gsize len);
 
 /*
  * dk_symstore_open()'s entry for ELF modules: NULL with DK_ERROR_NOT_FOUND that says what was
