@@ -32,7 +32,7 @@ static guint64 bytes_held(DkSpace *space, guint64 first, guint64 last)
     guint64 from = first, sum = 0;
     while (from <= last && dk_space_next_run(space, from, &run) && run.first <= last) {
         guint64 low = MAX(run.first, from), high = MIN(run.last, last);
-        if (run.kind == DK_RUN_DATA || run.kind == DK_RUN_ZERO)
+        if (dk_console_readable(&run))
             sum += high - low + 1;
         if (run.last >= last)
             break;
@@ -116,7 +116,7 @@ static GArray *regions_of(DkTarget *target)
             from++;
         } else {
             guint64 high = mapping ? MIN(run.last, mapping->first - 1) : run.last;
-            if (run.kind == DK_RUN_DATA || run.kind == DK_RUN_ZERO) {
+            if (dk_console_readable(&run)) {
                 Region region = {low, high, NULL};
                 g_array_append_val(regions, region);
             }
@@ -172,7 +172,7 @@ static gboolean region_at(DkTarget *target, guint64 va, Region *region)
     }
     DkRun run;
     if (!dk_space_next_run(dk_target_space(target), va, &run) || run.first > va ||
-        (run.kind != DK_RUN_DATA && run.kind != DK_RUN_ZERO))
+        !dk_console_readable(&run))
         return FALSE;
     *region = (Region){run.first, run.last, NULL};
     return TRUE;

@@ -216,10 +216,10 @@ static gboolean search_range(Searcher *searcher, guint64 first, guint64 last, gb
     guint64 from = first;
     while (!*full && from <= last && dk_space_next_run(space, from, &run) && run.first <= last) {
         guint64 end = run.last;
-        if (run.kind == DK_RUN_DATA || run.kind == DK_RUN_ZERO) {
+        if (dk_console_readable(&run)) {
             DkRun next;
             while (end < last && end != G_MAXUINT64 && dk_space_next_run(space, end + 1, &next) &&
-                   next.first <= end + 1 && (next.kind == DK_RUN_DATA || next.kind == DK_RUN_ZERO))
+                   next.first <= end + 1 && dk_console_readable(&next))
                 end = next.last;
             if (!search_run(searcher, MAX(run.first, from), MIN(end, last), block, full, error))
                 return FALSE;

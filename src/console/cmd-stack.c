@@ -205,6 +205,9 @@ static gboolean run(DkConsole *console, const char *word, const DkArgValue *args
         ok = dk_console_tick(console, error);
     }
     dk_out_end(out);
+    /* That the user's own limit was reached is no news. */
+    if (args[0].given && frames->len >= max)
+        g_clear_pointer(&why, g_free);
     dk_out_string(out, "ended", why);
     if (ok && why) {
         g_autofree char *clean = dk_out_clean(why);

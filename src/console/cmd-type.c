@@ -49,7 +49,7 @@ static gboolean find_in(Typer *typer, const DkModule *module, const char *name)
         typer->type = type;
         return TRUE;
     }
-    const DkSymbol *symbol = dk_symfile_by_name(file, name);
+    const DkSymbol *symbol = dk_target_symbol_named(file, name);
     type = symbol && file->ops->type_of ? file->ops->type_of(file, name) : NULL;
     if (!type)
         return FALSE;

@@ -60,6 +60,12 @@ gboolean dk_console_usage(DkConsole *console, const char *at, GError **error, co
  */
 gsize dk_console_fetch(DkConsole *console, guint64 va, guint8 *buf, guint8 *present, gsize len);
 
+/* Whether the bytes of the run can be read. */
+static inline gboolean dk_console_readable(const DkRun *run)
+{
+    return run->kind == DK_RUN_DATA || run->kind == DK_RUN_ZERO || run->kind == DK_RUN_FILE;
+}
+
 /* A little-endian integer of size bytes (1, 2, 4 or 8). */
 guint64 dk_console_integer(const guint8 *bytes, guint size);
 

@@ -235,7 +235,7 @@ static gboolean next_readable(DkSpace *space, guint64 va, guint64 *found)
     DkRun run;
     guint64 from = va;
     while (dk_space_next_run(space, from, &run)) {
-        if (run.kind == DK_RUN_DATA || run.kind == DK_RUN_ZERO) {
+        if (dk_console_readable(&run)) {
             *found = MAX(run.first, va);
             return TRUE;
         }

@@ -30,13 +30,21 @@ gboolean dk_target_place_frame(DkTarget *target, const DkFrame *frame, DkPlace *
     return TRUE;
 }
 
+/* The length of a name without its version: "memcpy" of "memcpy@@GLIBC_2.14". */
+static gsize plain_length(const char *name)
+{
+    const char *at = strchr(name, '@');
+    return at && at != name && !g_str_equal(at, "@plt") ? (gsize)(at - name) : strlen(name);
+}
+
 char *dk_target_describe_place(DkTarget *target, const DkPlace *place, guint64 va)
 {
     if (!place->module)
         return dk_target_format_va(target, va);
     GString *text = g_string_new(dk_target_module_name(target, place->module));
     if (place->symbol)
-        g_string_append_printf(text, "!%s", place->symbol->name);
+        g_string_append_printf(text, "!%.*s", (int)plain_length(place->symbol->name),
+                               place->symbol->name);
     if (place->displacement || !place->symbol)
         g_string_append_printf(text, "+0x%" G_GINT64_MODIFIER "x", place->displacement);
     return g_string_free(text, FALSE);
@@ -57,10 +65,34 @@ char *dk_target_format_va(DkTarget *target, guint64 va)
     return g_strdup_printf("%08x`%08x", (guint32)(va >> 32), (guint32)va);
 }
 
+/* A symbol that is called name but for its version; the default version ("@@") goes first. */
+static const DkSymbol *find_versioned(DkSymFile *file, const char *name)
+{
+    gsize count = 0, len = strlen(name);
+    const DkSymbol *symbols = file->ops->symbols ? file->ops->symbols(file, &count) : NULL;
+    const DkSymbol *found = NULL;
+    for (gsize i = 0; i < count; i++) {
+        const char *each = symbols[i].name;
+        if (strncmp(each, name, len) != 0 || each[len] != '@')
+            continue;
+        if (each[len + 1] == '@')
+            return &symbols[i];
+        if (!found)
+            found = &symbols[i];
+    }
+    return found;
+}
+
+const DkSymbol *dk_target_symbol_named(DkSymFile *file, const char *name)
+{
+    const DkSymbol *symbol = dk_symfile_by_name(file, name);
+    return symbol ? symbol : find_versioned(file, name);
+}
+
 static gboolean find_in(DkTarget *target, const DkModule *module, const char *name, guint64 *va)
 {
     DkSymFile *file = dk_target_symbols(target, module, NULL);
-    const DkSymbol *symbol = file ? dk_symfile_by_name(file, name) : NULL;
+    const DkSymbol *symbol = file ? dk_target_symbol_named(file, name) : NULL;
     if (!symbol)
         return FALSE;
     *va = module->first + symbol->rva;

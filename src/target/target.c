@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "target/image-space.h"
 #include "target/process/link-map.h"
 
 /* Symbols of a module, opened when first asked for. */
@@ -23,6 +24,7 @@ struct DkTarget {
     GHashTable *states; /* const DkModule -> ModuleState */
     GHashTable *names;  /* short name -> const DkModule */
     const DkModule *program;
+    DkSpace *space; /* of the source, completed from files */
     DkUnwindHost host;
 };
 
@@ -147,7 +149,8 @@ static gboolean host_is_code(DkUnwindHost *host, guint64 pc_va)
 {
     DkTarget *target = target_of(host);
     const DkMapping *mapping = dk_subject_mapping_at(dk_target_subject(target), pc_va);
-    if (mapping)
+    /* gcore leaves code out, and then nothing tells the protection of what NT_FILE names. */
+    if (mapping && (mapping->flags & (DK_MAP_READ | DK_MAP_WRITE | DK_MAP_EXEC)))
         return (mapping->flags & DK_MAP_EXEC) != 0;
     return dk_target_module_at(target, pc_va) != NULL;
 }
@@ -165,9 +168,10 @@ DkTarget *dk_target_new(DkSource *source, const DkSymOptions *options)
     target->loaded = g_ptr_array_new();
     target->states = g_hash_table_new_full(NULL, NULL, NULL, state_free);
     target->names = g_hash_table_new(g_str_hash, g_str_equal);
+    target->space = dk_image_space_new(target, source->space);
     target->host = (DkUnwindHost){
         .arch = target->arch,
-        .space = source->space,
+        .space = target->space,
         .cfi = host_cfi,
         .is_code = host_is_code,
     };
@@ -184,6 +188,7 @@ void dk_target_free(DkTarget *target)
 {
     if (!target)
         return;
+    dk_space_unref(target->space);
     g_hash_table_unref(target->names);
     g_hash_table_unref(target->states);
     g_ptr_array_unref(target->loaded);
@@ -205,7 +210,7 @@ const DkSubject *dk_target_subject(DkTarget *target)
 
 DkSpace *dk_target_space(DkTarget *target)
 {
-    return target->source->space;
+    return target->space;
 }
 
 const DkArch *dk_target_arch(DkTarget *target)
@@ -374,8 +379,8 @@ DkSymFile *dk_target_symbols(DkTarget *target, const DkModule *module, GError **
             g_set_error(&state->why, DK_ERROR, DK_ERROR_NOT_FOUND, "%s is not loaded any more",
                         state->name);
         else
-            state->file = dk_symstore_open(dk_target_subject(target), module,
-                                           dk_target_space(target), &target->options, &state->why);
+            state->file = dk_symstore_open(dk_target_subject(target), module, target->source->space,
+                                           &target->options, &state->why);
     }
     if (!state->file && error)
         *error = g_error_copy(state->why);

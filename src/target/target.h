@@ -24,6 +24,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(DkTarget, dk_target_free)
 
 DkSource *dk_target_source(DkTarget *target);
 const DkSubject *dk_target_subject(DkTarget *target);
+/*
+ * The memory of the target.  Read-only memory of modules that the dump lacks is read from their
+ * files, where these are proven to be the ones that were loaded; the runs are those of the dump.
+ */
 DkSpace *dk_target_space(DkTarget *target);
 /* NULL when the machine is not known. */
 const DkArch *dk_target_arch(DkTarget *target);
@@ -95,8 +99,8 @@ gboolean dk_target_place(DkTarget *target, guint64 va, DkPlace *place);
 gboolean dk_target_place_frame(DkTarget *target, const DkFrame *frame, DkPlace *place);
 
 /*
- * "libc!poll+0x4f", "libc+0x1234" or, outside of modules, the bare address in kd's form.  Free with
- * g_free().
+ * "libc!poll+0x4f" (without the symbol's version), "libc+0x1234" or, outside of modules, the bare
+ * address in kd's form.  Free with g_free().
  */
 char *dk_target_describe(DkTarget *target, guint64 va);
 /* The text of a place that was found; va is what it is of. */
@@ -108,6 +112,9 @@ char *dk_target_describe_place(DkTarget *target, const DkPlace *place, guint64 v
  */
 gboolean dk_target_resolve(DkTarget *target, const char *name, guint64 *va,
                            GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* dk_symfile_by_name(), where the version of a symbol ("memcpy@@GLIBC_2.14") may be left out. */
+const DkSymbol *dk_target_symbol_named(DkSymFile *file, const char *name);
 
 /* The source line of va; FALSE when none is known. */
 gboolean dk_target_line(DkTarget *target, guint64 va, DkLine *line);
