@@ -5,23 +5,15 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "base/size.h"
+
 #define INTERVAL_US (G_USEC_PER_SEC / 10)
 #define RATE_AFTER_US (G_USEC_PER_SEC / 10)
 #define DEFAULT_COLUMNS 80
 
 char *dk_progress_size_text(guint64 bytes)
 {
-    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
-    if (bytes < 1024)
-        return g_strdup_printf("%u B", (guint)bytes);
-    guint unit = 0;
-    double value = (double)bytes;
-    /* 1023.95 would be printed as "1024.0". */
-    while (value >= 1023.95 && unit + 1 < G_N_ELEMENTS(units)) {
-        value /= 1024;
-        unit++;
-    }
-    return g_strdup_printf("%.1f %s", value, units[unit]);
+    return dk_size_text(bytes);
 }
 
 static void append_duration(GString *text, double seconds)
