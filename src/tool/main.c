@@ -4,9 +4,11 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/error.h"
+#include "tool/progress-line.h"
 #include "tool/verb-list.h"
 #include "tool/verb.h"
 
@@ -16,14 +18,14 @@ DK_VERB_LIST(DECLARE)
 #define ENTRY(name) &dk_verb_##name,
 static const DkVerb *const verbs[] = {DK_VERB_LIST(ENTRY) NULL};
 
-static DkProgress progress;
+static DkProgressLine line;
 
 const DkVerb *const *dk_verbs(void)
 {
     return verbs;
 }
 
-static const DkVerb *find_verb(const char *name)
+const DkVerb *dk_verb_by_name(const char *name)
 {
     for (guint i = 0; verbs[i]; i++) {
         if (g_str_equal(verbs[i]->name, name))
@@ -32,16 +34,68 @@ static const DkVerb *find_verb(const char *name)
     return NULL;
 }
 
+/* Levenshtein's distance, with a swap of neighbours as one step. */
+static guint distance(const char *a, const char *b)
+{
+    gsize rows = strlen(a) + 1, columns = strlen(b) + 1;
+    g_autofree guint *cells = g_new0(guint, rows * columns);
+    for (gsize i = 0; i < rows; i++) {
+        for (gsize j = 0; j < columns; j++) {
+            guint *cell = &cells[i * columns + j];
+            if (i == 0 || j == 0) {
+                *cell = (guint)(i + j);
+                continue;
+            }
+            guint swap = cell[-1 - (gssize)columns] + (a[i - 1] != b[j - 1]);
+            *cell = MIN(swap, 1 + MIN(cell[-1], cell[-(gssize)columns]));
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                *cell = MIN(*cell, 1 + cell[-2 - 2 * (gssize)columns]);
+        }
+    }
+    return cells[rows * columns - 1];
+}
+
+void dk_verb_complain(const char *name)
+{
+    const char *nearest = NULL;
+    guint least = 3;
+    g_autofree char *shown = dk_out_clean(name);
+    if (*name == '-') {
+        fprintf(stderr, "dumpkit: the verb comes first: dumpkit VERB %s ...\n", shown);
+        return;
+    }
+    for (guint i = 0; verbs[i] && strlen(name) < 32; i++) {
+        guint steps = g_str_has_prefix(verbs[i]->name, name) ? 0 : distance(name, verbs[i]->name);
+        if (!verbs[i]->hidden && steps < least && steps < strlen(verbs[i]->name)) {
+            nearest = verbs[i]->name;
+            least = steps;
+        }
+    }
+    fprintf(stderr, "dumpkit: no verb \"%s\"; ", shown);
+    if (nearest)
+        fprintf(stderr, "is \"%s\" meant?\n", nearest);
+    else
+        fprintf(stderr, "\"dumpkit help\" lists them\n");
+}
+
 int dk_tool_fail(DkTool *tool, GError *error)
 {
-    g_auto(GStrv) lines = g_strsplit(error->message, "\n", -1);
+    dk_progress_line_erase(&line);
+    g_auto(GStrv) lines = g_strsplit(error->message, "
+", -1);
     fprintf(stderr, "dumpkit %s: ", tool->verb->name);
     for (guint i = 0; lines[i]; i++) {
         g_autofree char *clean = dk_out_clean(lines[i]);
-        fprintf(stderr, "%s\n", clean);
+        fprintf(stderr, "%s
+", clean);
+    }
+    if (error->domain == G_OPTION_ERROR) {
+        fprintf(stderr, "\"dumpkit %s --help\" lists the options
+", tool->verb->name);
+        return DK_EXIT_USAGE;
     }
     if (error->domain != DK_ERROR)
-        return error->domain == G_OPTION_ERROR ? DK_EXIT_USAGE : DK_EXIT_FAILED;
+        return DK_EXIT_FAILED;
     switch (error->code) {
     case DK_ERROR_USAGE:
         return DK_EXIT_USAGE;
@@ -54,6 +108,7 @@ int dk_tool_fail(DkTool *tool, GError *error)
 
 static void write_stdout(const char *text, gsize len, gpointer data)
 {
+    dk_progress_line_erase(&line);
     fwrite(text, 1, len, stdout);
 }
 
@@ -64,6 +119,7 @@ DkOut *dk_tool_out(DkTool *tool)
 
 static void write_stderr(const char *text, gsize len, gpointer data)
 {
+    dk_progress_line_erase(&line);
     fwrite(text, 1, len, stderr);
 }
 
@@ -74,7 +130,7 @@ DkOut *dk_tool_err_out(DkTool *tool)
 
 static void on_signal(int number)
 {
-    g_atomic_int_set(&progress.cancelled, 1);
+    g_atomic_int_set(&line.progress.cancelled, 1);
 }
 
 static void catch_signals(void)
@@ -93,38 +149,71 @@ static gboolean count_verbose(const char *name, const char *value, gpointer data
     return TRUE;
 }
 
-static int run_verb(const DkVerb *verb, char **argv)
+void dk_tool_options(DkTool *tool, GOptionEntry options[DK_TOOL_OPTIONS])
 {
-    DkTool tool = {.verb = verb, .progress = &progress};
-    const GOptionEntry shared[] = {
-        {"json", 0, 0, G_OPTION_ARG_NONE, &tool.json, "Print JSON", NULL},
-        {"quiet", 'q', 0, G_OPTION_ARG_NONE, &tool.quiet, "Print errors only", NULL},
+    const GOptionEntry shared[DK_TOOL_OPTIONS] = {
+        {"json", 0, 0, G_OPTION_ARG_NONE, &tool->json, "Print JSON", NULL},
+        {"quiet", 'q', 0, G_OPTION_ARG_NONE, &tool->quiet, "Print errors only", NULL},
         {"verbose", 'v', G_OPTION_FLAG_NO_ARG, G_OPTION_ARG_CALLBACK, (gpointer)count_verbose,
          "Print more; may be repeated", NULL},
-        {"no-progress", 0, 0, G_OPTION_ARG_NONE, &tool.no_progress, "No progress line", NULL},
+        {"no-progress", 0, 0, G_OPTION_ARG_NONE, &tool->no_progress, "Show no progress line", NULL},
         {NULL},
     };
-    g_autofree gpointer state = g_malloc0(verb->state_size + 1);
-    tool.state = state;
-    g_autoptr(GOptionContext) context = g_option_context_new(verb->synopsis);
-    GOptionGroup *group = g_option_group_new(verb->name, "", "", &tool, NULL);
-    g_option_group_add_entries(group, shared);
+    memcpy(options, shared, sizeof shared);
+}
+
+static GOptionContext *option_context(DkTool *tool, gpointer state)
+{
+    const DkVerb *verb = tool->verb;
+    g_autofree char *program = g_strconcat("dumpkit ", verb->name, NULL);
+    g_set_prgname(program);
+    GOptionContext *context = g_option_context_new(verb->synopsis);
+    GOptionGroup *group = g_option_group_new(verb->name, "", "", tool, NULL);
     if (verb->options)
         g_option_group_add_entries(group, verb->options(state));
+    GOptionEntry shared[DK_TOOL_OPTIONS];
+    dk_tool_options(tool, shared);
+    g_option_group_add_entries(group, shared);
     g_option_context_set_main_group(context, group);
-    g_option_context_set_summary(context, verb->summary);
+    g_autofree char *summary = g_strdup_printf("%c%s.", g_ascii_toupper(*verb->summary),
+                                               verb->summary + 1);
+    g_option_context_set_summary(context, summary);
+    if (!verb->hidden) {
+        g_autofree char *more = g_strdup_printf("\"dumpkit help %s\" shows the manual.",
+                                                verb->name);
+        g_option_context_set_description(context, more);
+    }
+    return context;
+}
+
+static void settle_terminal(DkTool *tool)
+{
+    tool->no_progress = tool->no_progress || tool->quiet || !isatty(STDERR_FILENO);
+    if (!tool->no_progress)
+        dk_progress_line_start(&line, STDERR_FILENO, tool->verb->name);
+    const char *no_colour = g_getenv("NO_COLOR");
+    tool->colour = isatty(STDOUT_FILENO) && !(no_colour && *no_colour) &&
+                   g_strcmp0(g_getenv("TERM"), "dumb") != 0;
+}
+
+static int run_verb(const DkVerb *verb, char **argv)
+{
+    DkTool tool = {.verb = verb, .progress = &line.progress};
+    g_autofree gpointer state = g_malloc0(verb->state_size + 1);
+    tool.state = state;
+    g_autoptr(GOptionContext) context = option_context(&tool, state);
     g_autoptr(GError) error = NULL;
+    /* GOption may drop words from the vector that it is given, which then would leak. */
     g_auto(GStrv) words = g_strdupv(argv);
     if (!g_option_context_parse_strv(context, &words, &error))
         return dk_tool_fail(&tool, error);
-    tool.no_progress = tool.no_progress || tool.quiet || !isatty(STDERR_FILENO);
-    const char *no_colour = g_getenv("NO_COLOR");
-    tool.colour = isatty(STDOUT_FILENO) && !(no_colour && *no_colour);
+    settle_terminal(&tool);
     catch_signals();
     char **args = words + 1;
     if (*args && g_str_equal(*args, "--"))
         args++;
     int status = verb->run(&tool, state, args);
+    dk_progress_line_erase(&line);
     if (fflush(stdout) != 0 && status == DK_EXIT_DONE) {
         fprintf(stderr, "dumpkit %s: standard output: %m\n", verb->name);
         status = DK_EXIT_FAILED;
@@ -136,7 +225,8 @@ int main(int argc, char **argv)
 {
     setlocale(LC_ALL, "");
     if (argc < 2) {
-        run_verb(find_verb("help"), argv);
+        fprintf(stderr, "usage: dumpkit VERB TARGET [options]\n"
+                        "\"dumpkit help\" lists the verbs\n");
         return DK_EXIT_USAGE;
     }
     const char *name = argv[1];
@@ -144,9 +234,9 @@ int main(int argc, char **argv)
         name = "version";
     else if (g_str_equal(name, "--help") || g_str_equal(name, "-h"))
         name = "help";
-    const DkVerb *verb = find_verb(name);
+    const DkVerb *verb = dk_verb_by_name(name);
     if (!verb) {
-        fprintf(stderr, "dumpkit: no verb \"%s\"; \"dumpkit help\" lists them\n", name);
+        dk_verb_complain(name);
         return DK_EXIT_USAGE;
     }
     return run_verb(verb, argv + 1);

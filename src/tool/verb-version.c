@@ -6,7 +6,16 @@
 
 static int run(DkTool *tool, gpointer state, char **args)
 {
-    printf("dumpkit %s\n", DK_VERSION);
+    if (args[0]) {
+        fprintf(stderr, "dumpkit version: takes no argument\n");
+        return DK_EXIT_USAGE;
+    }
+    if (tool->json) {
+        g_autoptr(DkOut) out = dk_tool_out(tool);
+        dk_out_string(out, "version", DK_VERSION);
+    } else {
+        printf("dumpkit %s\n", DK_VERSION);
+    }
     return DK_EXIT_DONE;
 }
 

@@ -38,16 +38,32 @@ struct DkVerb {
     const char *synopsis; /* what stands behind "dumpkit NAME" in the usage line */
     const char *summary;  /* one line */
     gboolean hidden;      /* not shown by help: for dumpkit's own use */
-    /* Options beside the shared ones; NULL for none.  main parses them with GOption; group data is
-     * the verb's own static option values, see verb-capture.c. */
+    /*
+     * Options beside the shared ones; NULL for none.  The entries store into state, which is zeroed
+     * and state_size bytes large; strings in it are the verb's to free.  An argument's description
+     * of the form "snapshot|stop" is a list of the values that completion offers; "FILE" and "DIR"
+     * complete paths.  options() may be called more than once.
+     */
     const GOptionEntry *(*options)(gpointer state);
-    gsize state_size; /* of the zeroed state that options() points into */
+    gsize state_size;
     /* args: the remaining words, NULL-terminated.  Returns an exit status. */
     int (*run)(DkTool *tool, gpointer state, char **args);
 };
 
-/* All verbs, NULL-terminated. */
+/* All verbs, in the order of the Meson list, NULL-terminated. */
 const DkVerb *const *dk_verbs(void);
+
+/* The verb called name, or NULL. */
+const DkVerb *dk_verb_by_name(const char *name);
+
+/* Prints to standard error that there is no such verb, with the nearest one there is. */
+void dk_verb_complain(const char *name);
+
+/* How many entries dk_tool_options() fills in, the end included. */
+#define DK_TOOL_OPTIONS 5
+
+/* The options that all verbs share, storing into tool. */
+void dk_tool_options(DkTool *tool, GOptionEntry options[DK_TOOL_OPTIONS]);
 
 /* Prints "dumpkit VERB: message" to standard error and gives the exit status that fits the code. */
 int dk_tool_fail(DkTool *tool, GError *error);
