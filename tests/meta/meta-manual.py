@@ -141,8 +141,12 @@ def console_commands_are_in_the_manual(tree):
     words = list(console_words(tree))
     if not words:
         return ["no command found"] if glob.glob(tree.path("src/console/cmd-*.c")) else []
-    pages = [name for name in tree.files(".pod") if "debug" in name or "commands" in name]
-    pod = "\n".join(tree.read(name) for name in pages)
+    # As built: the commands come from their table (man/meson.build).
+    path = os.path.join(tree.build, "man", "dumpkit-debug.pod")
+    if not os.path.exists(path):
+        return [f"{path} was not built"]
+    with open(path) as file:
+        pod = file.read()
     items = " , ".join(strip_pod(item) for item in re.findall(r"^=item (.*)$", pod, re.MULTILINE))
     documented = set(re.split(r"[\s,]+", items))
     return [f"{name}: the command {word} is no item of the manual of debug"
@@ -189,11 +193,11 @@ SAMPLES = [
     changed("man/dumpkit.pod", "--help>", "--helpme>", "lacks the shared --helpme"),
     changed("dumpkit", "  x   y", "  y   x", "does not list it"),
     Sample(console_commands_are_in_the_manual,
-           {"src/console/cmd-k.c": COMMAND, "man/dumpkit-debug.pod": "=item B<k>, B<kb>\n"}),
+           {"src/console/cmd-k.c": COMMAND, "build/man/dumpkit-debug.pod": "=item B<k>, B<kb>\n"}),
     Sample(console_commands_are_in_the_manual,
-           {"src/console/cmd-k.c": COMMAND, "man/dumpkit-debug.pod": "=item B<k>\n"}, "command kb"),
+           {"src/console/cmd-k.c": COMMAND, "build/man/dumpkit-debug.pod": "=item B<k>\n"}, "command kb"),
     Sample(console_commands_are_in_the_manual,
-           {"src/console/cmd-k.c": COMMAND, "man/dumpkit-debug.pod": "k and kb\n"}, "command k is"),
+           {"src/console/cmd-k.c": COMMAND, "build/man/dumpkit-debug.pod": "k and kb\n"}, "command k is"),
     Sample(console_commands_are_in_the_manual, {"src/console/cmd-k.c": "int x;\n"}, "no command"),
 ]
 CHECKS = [manual_says_what_help_says, console_commands_are_in_the_manual]
