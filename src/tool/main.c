@@ -81,17 +81,14 @@ void dk_verb_complain(const char *name)
 int dk_tool_fail(DkTool *tool, GError *error)
 {
     dk_progress_line_erase(&line);
-    g_auto(GStrv) lines = g_strsplit(error->message, "
-", -1);
+    g_auto(GStrv) lines = g_strsplit(error->message, "\n", -1);
     fprintf(stderr, "dumpkit %s: ", tool->verb->name);
     for (guint i = 0; lines[i]; i++) {
         g_autofree char *clean = dk_out_clean(lines[i]);
-        fprintf(stderr, "%s
-", clean);
+        fprintf(stderr, "%s\n", clean);
     }
     if (error->domain == G_OPTION_ERROR) {
-        fprintf(stderr, "\"dumpkit %s --help\" lists the options
-", tool->verb->name);
+        fprintf(stderr, "\"dumpkit %s --help\" lists the options\n", tool->verb->name);
         return DK_EXIT_USAGE;
     }
     if (error->domain != DK_ERROR)
