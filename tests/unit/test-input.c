@@ -458,17 +458,11 @@ static void test_other_skippable(Place *place, gconstpointer data)
     check_reads(input, packed.file);
 }
 
-static gboolean run(const char *first, ...)
+static gboolean run_shell(const char *command)
 {
-    g_autoptr(GPtrArray) argv = g_ptr_array_new();
-    va_list args;
-    va_start(args, first);
-    for (const char *word = first; word; word = va_arg(args, const char *))
-        g_ptr_array_add(argv, (gpointer)word);
-    va_end(args);
-    g_ptr_array_add(argv, NULL);
+    const char *argv[] = {"sh", "-c", command, NULL};
     int status = -1;
-    return g_spawn_sync(NULL, (char **)argv->pdata, NULL,
+    return g_spawn_sync(NULL, (char **)argv, NULL,
                         G_SPAWN_SEARCH_PATH | G_SPAWN_STDERR_TO_DEV_NULL |
                             G_SPAWN_STDOUT_TO_DEV_NULL,
                         NULL, NULL, NULL, NULL, &status, NULL) &&
@@ -496,7 +490,7 @@ static void test_zstd_program(Place *place, gconstpointer data)
     for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_autofree char *command = g_strdup_printf("zstd -q -f %s < '%s' > '%s'", cases[i].options,
                                                    plain, place->path);
-        g_assert_true(run("sh", "-c", command, NULL));
+        g_assert_true(run_shell(command));
         g_autoptr(DkInput) input = open_ok(place, "zstd");
         check_reads(input, content);
         expect_verified(input, cases[i].checked);
