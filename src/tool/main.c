@@ -138,6 +138,8 @@ static void catch_signals(void)
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGHUP, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
+    /* A write above RLIMIT_FSIZE shall fail instead; see io/output.h. */
+    signal(SIGXFSZ, SIG_IGN);
 }
 
 static gboolean count_verbose(const char *name, const char *value, gpointer data, GError **error)
