@@ -12,12 +12,20 @@
 #include "base/error.h"
 #include "base/fd.h"
 
+/* A flag of /proc/PID/stat. */
+#define PF_EXITING 0x4U
+
 /* No file of /proc that we read whole is larger: 70,000 mappings make 10 MB of maps. */
 #define PROC_FILE_LIMIT ((gsize)1 << 30)
 
 void dk_proc_stat_clear(DkProcStat *stat)
 {
     g_clear_pointer(&stat->name, g_free);
+}
+
+gboolean dk_proc_is_ending(const DkProcStat *stat)
+{
+    return stat->state == 'Z' || stat->state == 'X' || stat->flags & PF_EXITING;
 }
 
 static char *read_whole(const char *path, gsize *len, GError **error)

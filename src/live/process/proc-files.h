@@ -27,6 +27,9 @@ typedef struct {
 void dk_proc_stat_clear(DkProcStat *stat);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(DkProcStat, dk_proc_stat_clear)
 
+/* TRUE for a process that is a zombie or on its way there: its memory is gone or going. */
+gboolean dk_proc_is_ending(const DkProcStat *stat);
+
 /*
  * Reads /proc/PID/stat, or /proc/PID/task/TID/stat when tid is not 0.  DK_ERROR_NOT_FOUND when
  * there is no such process or thread.

@@ -29,6 +29,7 @@ typedef struct {
     DkMethod method;
     char *fallback; /* why the method is not the plan's */
     pid_t copy;
+    guint64 since; /* start time of the tracer, on the clock of DkProcStat */
     gint64 stop_ns;
     gint64 pause_ns;
 } ProcessSource;
@@ -269,19 +270,50 @@ static gboolean make_instant(ProcessSource *source, DkSubject *subject, GError *
                                   source->options->thread_timeout_ms, subject, error);
 }
 
+/*
+ * Ends the tracer.  If it was killed, another one looks after what it left in the target, now that
+ * the kernel has let the target go.
+ */
+static void end_tracer(ProcessSource *source)
+{
+    if (!source->tracer || dk_tracer_client_close(g_steal_pointer(&source->tracer)) ||
+        !source->gadgets.syscall_va)
+        return;
+    g_autoptr(DkTracerClient) mop = dk_tracer_client_new(source->options->tracer_argv, NULL);
+    DkTracerRequest request = {
+        .verb = DK_TRACER_MOP,
+        .pid = source->plan->pid,
+        .since = source->since,
+        .gadgets = source->gadgets,
+    };
+    DkTracerReply reply;
+    if (mop && !dk_tracer_call(mop, &request, &reply, NULL))
+        return;
+}
+
+/* Now, on the clock of DkProcStat: our own tracer has just been started. */
+static guint64 start_of(pid_t pid)
+{
+    g_auto(DkProcStat) stat = {0};
+    return dk_proc_stat_read("", pid, 0, &stat, NULL) ? stat.start_ticks : G_MAXUINT64;
+}
+
 static gboolean process_pause(DkSource *base, GError **error)
 {
     ProcessSource *source = process_source(base);
     g_autoptr(DkSubject) subject = dk_subject_new();
     source->tracer = dk_tracer_client_new(source->options->tracer_argv, error);
-    if (!source->tracer || !prepare(source, error))
+    if (!source->tracer)
+        return FALSE;
+    source->since = start_of(dk_tracer_client_pid(source->tracer));
+    if (!prepare(source, error))
         return FALSE;
     dk_process_describe(source->options->root, source->plan->pid, subject);
     subject->machine = source->plan->is_32bit ? DK_MACHINE_X86 : DK_MACHINE_X86_64;
     list_threads(source, subject);
     if (!make_instant(source, subject, error)) {
         /* Letting go of the tracer lets go of the target. */
-        g_clear_pointer(&source->tracer, dk_tracer_client_free);
+        end_tracer(source);
         if (source->space)
             base->space = dk_process_space_base(source->space);
         base->subject = g_steal_pointer(&subject);
@@ -313,7 +345,7 @@ static gboolean process_resume(DkSource *base, GError **error)
 static void process_close(DkSource *base)
 {
     ProcessSource *source = process_source(base);
-    dk_tracer_client_free(source->tracer);
+    end_tracer(source);
     if (source->smaps)
         g_array_unref(source->smaps);
     g_free(source->fallback);
@@ -325,7 +357,7 @@ static gboolean process_alive(DkSource *base, GError **error)
     const ProcessSource *source = process_source(base);
     pid_t read_from = source->copy ? source->copy : source->plan->pid;
     g_auto(DkProcStat) stat = {0};
-    if (dk_proc_stat_read("", read_from, 0, &stat, NULL) && stat.state != 'Z' && stat.state != 'X')
+    if (dk_proc_stat_read("", read_from, 0, &stat, NULL) && !dk_proc_is_ending(&stat))
         return TRUE;
     g_set_error(error, DK_ERROR, DK_ERROR_TARGET_GONE,
                 "%s of process %d (%s) ended while it was being read",

@@ -138,9 +138,9 @@ int dk_snapshot_make(DkSnapshot *snapshot, DkBorrower *borrower, pid_t target, g
 }
 
 /* Stops one thread of the target and lets it take the death note of the copy. */
-static int reap_in_target(const DkSnapshot *snapshot, const DkGadgets *gadgets)
+static int reap_in_target(pid_t target, long inside, const DkGadgets *gadgets)
 {
-    g_autoptr(GArray) tasks = dk_proc_tasks("", snapshot->target);
+    g_autoptr(GArray) tasks = dk_proc_tasks("", target);
     int err = ESRCH;
     for (guint i = 0; tasks && i < tasks->len; i++) {
         DkTracee tracee = {.tid = g_array_index(tasks, pid_t, i)};
@@ -151,7 +151,7 @@ static int reap_in_target(const DkSnapshot *snapshot, const DkGadgets *gadgets)
             continue;
         err = dk_borrower_init(&borrower, &tracee, gadgets, 0, 1, 0);
         if (!err) {
-            err = reap_inside(&borrower, snapshot->copy_inside);
+            err = reap_inside(&borrower, inside);
             dk_borrower_clear(&borrower);
         }
         dk_tracee_detach(&tracee);
@@ -181,9 +181,45 @@ int dk_snapshot_end(DkSnapshot *snapshot, const DkGadgets *gadgets)
     int err = 0;
     /* When the target is gone the copy has been inherited all the same. */
     if (snapshot->of_target && kill(snapshot->target, 0) == 0)
-        err = reap_in_target(snapshot, gadgets);
+        err = reap_in_target(snapshot->target, snapshot->copy_inside, gadgets);
     if (!err || err == ESRCH)
         err = await_reaper(snapshot->copy);
     snapshot->copy = 0;
+    return err;
+}
+
+/*
+ * One pass over the target's children: reaps those of ours that are zombies.  TRUE when one is
+ * still dying.
+ */
+static gboolean mop_once(pid_t target, guint64 since, const DkGadgets *gadgets, int *err)
+{
+    g_autoptr(GDir) dir = g_dir_open("/proc", 0, NULL);
+    const char *name;
+    gboolean dying = FALSE;
+    while (dir && (name = g_dir_read_name(dir))) {
+        g_auto(DkProcStat) stat = {0};
+        DkProcStatus status;
+        pid_t pid = (pid_t)g_ascii_strtoll(name, NULL, 10);
+        if (pid <= 0 || !dk_proc_stat_read("", pid, 0, &stat, NULL) || stat.ppid != target ||
+            stat.exit_signal || stat.start_ticks < since ||
+            !dk_proc_status_read("", pid, 0, &status, NULL))
+            continue;
+        if (stat.state != 'Z')
+            dying = TRUE;
+        else
+            *err = reap_in_target(target, status.ns_pid ? status.ns_pid : pid, gadgets);
+    }
+    return dying;
+}
+
+int dk_snapshot_mop(pid_t target, guint64 since, const DkGadgets *gadgets)
+{
+    int err = 0;
+    /* A large copy takes a while to end after it was killed. */
+    for (guint i = 0; i < 100 && mop_once(target, since, gadgets, &err); i++) {
+        struct timespec pause = {.tv_nsec = 20000000};
+        nanosleep(&pause, NULL);
+    }
     return err;
 }

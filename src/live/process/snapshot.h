@@ -47,5 +47,12 @@ void dk_snapshot_leave_files(const DkSnapshot *snapshot, const DkGadgets *gadget
  */
 int dk_snapshot_end(DkSnapshot *snapshot, const DkGadgets *gadgets);
 
+/*
+ * Takes the death notes of copies and helpers that a tracer, killed in the middle, has left as
+ * zombies in the target: children without an exit signal that started at since (as DkProcStat has
+ * it) or later.  Returns 0 or an errno value.
+ */
+int dk_snapshot_mop(pid_t target, guint64 since, const DkGadgets *gadgets);
+
 /* TRUE when the copy of a target can be left to whoever inherits its orphans. */
 gboolean dk_snapshot_reaper_is_fit(pid_t target);

@@ -69,15 +69,26 @@ DkTracerClient *dk_tracer_client_new(const char *const *argv, GError **error)
     return client;
 }
 
-void dk_tracer_client_free(DkTracerClient *client)
+gboolean dk_tracer_client_close(DkTracerClient *client)
 {
-    if (!client)
-        return;
+    int status = 0;
     dk_fd_close(&client->socket);
     dk_fd_close(&client->memory);
-    while (waitpid(client->pid, NULL, 0) < 0 && errno == EINTR)
+    while (waitpid(client->pid, &status, 0) < 0 && errno == EINTR)
         ;
     g_free(client);
+    return !WIFSIGNALED(status);
+}
+
+void dk_tracer_client_free(DkTracerClient *client)
+{
+    if (client)
+        dk_tracer_client_close(client);
+}
+
+pid_t dk_tracer_client_pid(const DkTracerClient *client)
+{
+    return client->pid;
 }
 
 gboolean dk_tracer_call(DkTracerClient *client, const DkTracerRequest *request,

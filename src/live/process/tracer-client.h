@@ -18,9 +18,16 @@ typedef struct DkTracerClient DkTracerClient;
 DkTracerClient *dk_tracer_client_new(const char *const *argv,
                                      GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
-/* Closes the socket, upon which the tracer lets go of the target and ends, and waits for that. */
+/*
+ * Closes the socket, upon which the tracer lets go of the target and ends, and waits for that.
+ * FALSE when it had been killed, and may have left something in the target.
+ */
+gboolean dk_tracer_client_close(DkTracerClient *client);
+/* The same, for cleanup; NULL is allowed. */
 void dk_tracer_client_free(DkTracerClient *client);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(DkTracerClient, dk_tracer_client_free)
+
+pid_t dk_tracer_client_pid(const DkTracerClient *client);
 
 /*
  * One request and its reply.  FALSE with DK_ERROR_PEER when the tracer is gone; reply->err is for

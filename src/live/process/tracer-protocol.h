@@ -14,7 +14,7 @@ typedef enum {
     DK_TRACER_STOP,     /* stop all threads, save registers into the memory file */
     DK_TRACER_SNAPSHOT, /* make the copy, let the target run on */
     DK_TRACER_RESUME,   /* let the target run on */
-    DK_TRACER_END,      /* kill and reap the copy */
+    DK_TRACER_MOP,      /* reap what a tracer that was killed has left in the target */
 } DkTracerVerb;
 
 typedef struct {
@@ -22,6 +22,7 @@ typedef struct {
     gint32 pid;
     guint32 thread_timeout_ms;
     gboolean of_target; /* SNAPSHOT: make the copy a child of the target */
+    guint64 since;      /* MOP: start time of the oldest child that may be ours, see DkProcStat */
     DkGadgets gadgets;
     guint64 stack_first; /* of the "[stack]" mapping; first > last: none */
     guint64 stack_last;

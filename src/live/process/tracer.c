@@ -144,8 +144,8 @@ static void serve(Tracer *tracer, const DkTracerRequest *request, DkTracerReply 
     case DK_TRACER_RESUME:
         resume(tracer, reply);
         break;
-    case DK_TRACER_END:
-        reply->err = dk_snapshot_end(&tracer->snapshot, &tracer->gadgets);
+    case DK_TRACER_MOP:
+        reply->err = dk_snapshot_mop(request->pid, request->since, &request->gadgets);
         break;
     default:
         reply->err = EINVAL;

@@ -126,8 +126,8 @@ static gboolean find_unit(DkElfFile *file, guint64 vaddr, Dwarf_Die *unit, Dwarf
 static const char *full_path(DkElfFile *file, Dwarf_Die *unit, const char *name)
 {
     Dwarf_Attribute memory;
-    Dwarf_Attribute *found =
-        name[0] == '/' ? NULL : dwarf_attr_integrate(unit, DW_AT_comp_dir, &memory);
+    Dwarf_Attribute *found = name[0] == '/' ? NULL
+                                            : dwarf_attr_integrate(unit, DW_AT_comp_dir, &memory);
     const char *dir = found ? dwarf_formstring(found) : NULL;
     if (!dir)
         return name;
@@ -153,7 +153,8 @@ gboolean dk_elf_line(DkSymFile *base, guint64 rva, DkLine *line)
         return FALSE;
     if (dwarf_linecol(found, &column) != 0 || column < 0)
         column = 0;
-    *line = (DkLine){.file = full_path(file, &unit, name), .line = (guint)number, .column = (guint)column};
+    *line = (DkLine){
+        .file = full_path(file, &unit, name), .line = (guint)number, .column = (guint)column};
     return TRUE;
 }
 
