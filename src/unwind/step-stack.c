@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Steps without unwind rules: by the frame pointer, or by what on the stack looks right. */
-#include <string.h>
+#include <elf.h>
 
 #include "unwind/unwinder.h"
 
@@ -9,6 +9,8 @@
 
 /* How many words are looked through for a return address. */
 #define SCAN_WORDS 512
+
+#define AUXV_TYPE_MAX 64 /* no type of the auxiliary vector is above this */
 
 /* DWARF number of the link register of arm64. */
 #define ARM64_LR 30
@@ -139,6 +141,23 @@ static gboolean link_register(DkUnwinder *unwinder, const DkFrame *frame, guint6
     return *pc != frame->pc_va && looks_like_return_address(unwinder, *pc);
 }
 
+/* How far into the program's entry point its call can stand, in bytes. */
+#define ENTRY_MAX 256
+
+/*
+ * Whether va is the value of AT_ENTRY in what the kernel put on the stack of a new program, which
+ * looks like a return address where the code before the entry point ends in a call.
+ */
+static gboolean is_auxv_entry(DkUnwinder *unwinder, guint64 va)
+{
+    guint size = unwinder->arch->pointer_size;
+    guint64 type;
+    guint64 next;
+    return dk_stack_memory_word(&unwinder->stack, va - size, size, &type) &&
+           dk_stack_memory_word(&unwinder->stack, va + size, size, &next) && type == AT_ENTRY &&
+           next <= AUXV_TYPE_MAX;
+}
+
 DkStep dk_step_scan(DkUnwinder *unwinder, DkFrame *frame, DkFrame *caller)
 {
     guint size = unwinder->arch->pointer_size;
@@ -151,6 +170,11 @@ DkStep dk_step_scan(DkUnwinder *unwinder, DkFrame *frame, DkFrame *caller)
     for (guint i = 0; i < SCAN_WORDS; i++, va += size) {
         if (!dk_stack_memory_word(&unwinder->stack, va, size, &pc))
             return DK_STEP_NONE;
+        if (is_auxv_entry(unwinder, va)) {
+            if (frame->pc_va - pc < ENTRY_MAX)
+                return DK_STEP_END;
+            continue;
+        }
         pc = dk_unwinder_strip(unwinder, pc);
         if (looks_like_return_address(unwinder, pc)) {
             found_by_scan(unwinder, frame, caller, pc, va + size);

@@ -122,8 +122,10 @@ static gboolean parse_segments(DkCursor *cursor, DkElfImage *image, const Progra
         if (!parse_segment(cursor, image->is_64, segment, error))
             return FALSE;
         image->nsegments++;
-        if (segment->type == PT_LOAD)
-            image->low_vaddr = MIN(image->low_vaddr, segment->vaddr & -(guint64)page_size);
+        if (segment->type != PT_LOAD)
+            continue;
+        image->low_vaddr = MIN(image->low_vaddr, segment->vaddr & -(guint64)page_size);
+        image->high_vaddr = MAX(image->high_vaddr, segment->vaddr + segment->memsz);
     }
     if (image->low_vaddr == G_MAXUINT64)
         image->low_vaddr = 0;
@@ -156,6 +158,12 @@ DkElfImage *dk_elf_image_read(DkSpace *space, guint64 first, guint page_size, GE
     }
     g_autofree char *what = g_strdup_printf("ELF header at 0x%" G_GINT64_MODIFIER "x", first);
     return dk_elf_image_parse(data, got, page_size, what, error);
+}
+
+guint64 dk_elf_image_pointer(const DkElfImage *image, guint64 bias, guint64 value)
+{
+    guint64 size = image->high_vaddr - image->low_vaddr;
+    return value - (image->low_vaddr + bias) < size ? value - bias : value;
 }
 
 gboolean dk_elf_image_equal(const DkElfImage *a, const DkElfImage *b)
@@ -253,8 +261,7 @@ char *dk_elf_image_soname(const DkElfImage *image, DkSpace *space, guint64 bias)
     }
     if (!soname || !strtab || soname > G_MAXUINT32)
         return NULL;
-    /* The dynamic loader of glibc turns the pointer into an address, those of others do not. */
-    guint64 at = strtab >= image->low_vaddr + bias ? strtab : strtab + bias;
+    guint64 at = dk_elf_image_pointer(image, bias, strtab) + bias;
     char *name = dk_space_read_string(space, at + soname, DK_ELF_SONAME_MAX);
     if (name && (!*name || !g_utf8_validate(name, -1, NULL)))
         g_clear_pointer(&name, g_free);

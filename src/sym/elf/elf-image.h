@@ -38,7 +38,8 @@ typedef struct {
     guint32 shentsize;
     DkElfSegment *segments;
     guint nsegments;
-    guint64 low_vaddr; /* of the lowest PT_LOAD, rounded down to a page */
+    guint64 low_vaddr;  /* of the lowest PT_LOAD, rounded down to a page */
+    guint64 high_vaddr; /* behind the highest PT_LOAD */
 } DkElfImage;
 
 /*
@@ -54,6 +55,12 @@ DkElfImage *dk_elf_image_read(DkSpace *space, guint64 first, guint page_size,
                               GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void dk_elf_image_free(DkElfImage *image);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(DkElfImage, dk_elf_image_free)
+
+/*
+ * The vaddr that a pointer in the dynamic segment means: the loader of glibc turns it into an
+ * address, others leave it as it was.
+ */
+guint64 dk_elf_image_pointer(const DkElfImage *image, guint64 bias, guint64 value);
 
 /* TRUE when both have the same entry point and the same segments. */
 gboolean dk_elf_image_equal(const DkElfImage *a, const DkElfImage *b);

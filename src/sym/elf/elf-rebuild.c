@@ -95,13 +95,22 @@ static gboolean fix_dynamic(int fd, const DkElfImage *image, guint64 bias)
         for (gsize at = 0; got > 0 && at + 2 * size <= (gsize)got; at += 2 * size) {
             guint64 tag = get_word(data + at, image->is_64);
             guint64 value = get_word(data + at + size, image->is_64);
-            if (is_address(tag) && value >= image->low_vaddr + bias)
-                put_word(data + at + size, image->is_64, value - bias);
+            if (is_address(tag))
+                put_word(data + at + size, image->is_64, dk_elf_image_pointer(image, bias, value));
         }
         if (got > 0 && dk_fd_pwrite_all(fd, data, (gsize)got, segment->offset) < 0)
             return FALSE;
     }
     return TRUE;
+}
+
+/* What memory has of a segment: whole pages of the file, where nothing may have been written. */
+static guint64 segment_len(const DkElfSegment *segment)
+{
+    if (segment->flags & PF_W || segment->memsz > segment->filesz)
+        return segment->filesz;
+    guint64 end = segment->vaddr + segment->filesz;
+    return segment->filesz + (PAGE - end % PAGE) % PAGE;
 }
 
 /* Section headers stay when memory has them whole, as that of a vdso has. */
@@ -111,8 +120,8 @@ static gboolean fix_sections(int fd, const DkElfImage *image)
     for (guint i = 0; i < image->nsegments; i++) {
         const DkElfSegment *segment = &image->segments[i];
         if (segment->type == PT_LOAD && image->shnum && image->shoff >= segment->offset &&
-            image->shoff - segment->offset <= segment->filesz &&
-            size <= segment->filesz - (image->shoff - segment->offset))
+            image->shoff - segment->offset <= segment_len(segment) &&
+            size <= segment_len(segment) - (image->shoff - segment->offset))
             return TRUE;
     }
     guint8 none[8] = {0};
@@ -138,8 +147,8 @@ static gboolean measure(const DkElfImage *image, guint64 *size, guint64 *content
                         i, segment->filesz, segment->offset);
             return FALSE;
         }
-        *size = MAX(*size, segment->offset + segment->filesz);
-        *content += segment->filesz;
+        *size = MAX(*size, segment->offset + segment_len(segment));
+        *content += segment_len(segment);
     }
     return TRUE;
 }
@@ -159,8 +168,9 @@ int dk_elf_rebuild(const DkElfImage *image, DkSpace *space, guint64 bias, guint6
     guint64 copied = 0;
     for (guint i = 0; i < image->nsegments; i++) {
         const DkElfSegment *segment = &image->segments[i];
-        if (segment->type == PT_LOAD && !copy_range(fd, space, segment->vaddr + bias,
-                                                    segment->offset, segment->filesz, &copied)) {
+        if (segment->type == PT_LOAD &&
+            !copy_range(fd, space, segment->vaddr + bias, segment->offset, segment_len(segment),
+                        &copied)) {
             dk_error_set_errno(error, errno, "memory for a module");
             return -1;
         }
