@@ -6,6 +6,7 @@
 
 #include "format/registry.h"
 #include "io/input.h"
+#include "loaded-elf.h"
 #include "self-process.h"
 
 static char *work; /* a temporary folder */
@@ -122,12 +123,87 @@ static void test_core(gconstpointer machine)
     g_unlink(program);
 }
 
+/* A core with the pages of the program that it left out. */
+typedef struct {
+    DkSpace base;
+    DkSpace *core;
+    DkSpace *program;
+} BothSpace;
+
+static gsize both_read(DkSpace *base, guint64 addr, void *buf, gsize len)
+{
+    BothSpace *space = (BothSpace *)base;
+    gsize got = dk_space_read(space->core, addr, buf, len);
+    return got ? got : dk_space_read(space->program, addr, buf, len);
+}
+
+static gboolean both_next_run(DkSpace *base, guint64 from, DkRun *run)
+{
+    *run = (DkRun){from, G_MAXUINT64, DK_RUN_DATA};
+    return TRUE;
+}
+
+static void both_destroy(DkSpace *base)
+{
+    g_free(base);
+}
+
+static const DkSpaceOps both_ops = {
+    .name = "both", .read = both_read, .next_run = both_next_run, .destroy = both_destroy};
+
+/* Signed return addresses, in registers and on the stack; the program does bar, foo, _start. */
+static void test_signed(void)
+{
+    g_autofree char *core = corpus_file("elf-core/llvm-toolchain-16/linux-aarch64-pac.core");
+    g_autofree char *program = corpus_file("elf-bin/llvm-toolchain-16/linux-aarch64-pac.out");
+    if (!core || !program) {
+        g_test_skip("needs the corpus");
+        return;
+    }
+    g_autoptr(GError) error = NULL;
+    g_autoptr(DkInput) input = dk_input_open(core, &error);
+    g_assert_no_error(error);
+    g_autoptr(DkSource) source = dk_format_open(input, NULL, &error);
+    g_assert_no_error(error);
+    DkModule *module = g_ptr_array_index(source->subject->process.modules, 0);
+    g_free(module->path);
+    module->path = g_strdup(program);
+    LoadedElf loaded;
+    loaded_elf_init(&loaded, program, 0);
+    BothSpace *both = g_new0(BothSpace, 1);
+    dk_space_init(&both->base, &both_ops);
+    both->core = source->space;
+    both->program = loaded.space;
+
+    SelfHost host;
+    self_host_init(&host, source->subject, &both->base);
+    DkThread *thread = g_ptr_array_index(source->subject->process.threads, 0);
+    DkRegs regs;
+    g_assert_true(
+        dk_arch_regs_from_general(host.host.arch, thread->regs[DK_REGSET_GENERAL], &regs));
+    g_assert_cmphex(regs.value[30] >> 48, !=, 0);
+    static const guint64 pcs[] = {0x4001c8, 0x4001a0, 0x400168};
+    static const char *const names[] = {"bar", "foo", "_start"};
+    g_autoptr(GArray) frames = dk_unwind(&host.host, &regs, 100, NULL);
+    g_assert_cmpuint(frames->len, ==, G_N_ELEMENTS(pcs));
+    for (guint i = 0; i < frames->len; i++) {
+        const DkFrame *frame = &g_array_index(frames, DkFrame, i);
+        g_assert_cmphex(frame->pc_va, ==, pcs[i]);
+        g_assert_cmpstr(self_frame_name(&host, frame), ==, names[i]);
+        g_assert_true(frame->trust == (i ? DK_FRAME_CFI : DK_FRAME_CONTEXT));
+    }
+    self_host_clear(&host);
+    dk_space_unref(&both->base);
+    loaded_elf_clear(&loaded);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     work = g_dir_make_tmp("dumpkit-XXXXXX", NULL);
     g_test_add_data_func("/unwind-core/i386", "i386", test_core);
     g_test_add_data_func("/unwind-core/aarch64", "aarch64", test_core);
+    g_test_add_func("/unwind-core/signed", test_signed);
     int status = g_test_run();
     g_rmdir(work);
     g_free(work);

@@ -129,6 +129,45 @@ static gboolean report(Opening *opening, int fd, const char *path, guint64 low_v
     return TRUE;
 }
 
+/* Bytes of code and constants that are compared where there is no build-id: at least, at most. */
+#define COMPARE_MIN 64
+#define COMPARE_MAX (1024 * 1024)
+
+/*
+ * Compares what memory has of a segment that nobody writes with the file; adds the bytes that were
+ * compared to *compared.  FALSE when they differ.
+ */
+static gboolean same_segment(const Opening *opening, int fd, const DkElfSegment *segment,
+                             guint64 bias, gsize *compared)
+{
+    guint8 memory[4096];
+    guint8 disk[4096];
+    for (guint64 at = 0; at < segment->filesz && *compared < COMPARE_MAX; at += sizeof memory) {
+        gsize want = (gsize)MIN(sizeof memory, segment->filesz - at);
+        if (dk_space_read(opening->space, segment->vaddr + bias + at, memory, want) != want)
+            continue;
+        if (dk_fd_pread_all(fd, disk, want, segment->offset + at) != (gssize)want ||
+            memcmp(memory, disk, want) != 0)
+            return FALSE;
+        *compared += want;
+    }
+    return TRUE;
+}
+
+/* Whether the dump holds code or constants of the module, and they are those of the file. */
+static gboolean same_content(const Opening *opening, int fd, const DkElfImage *image)
+{
+    guint64 bias = opening->module->first - first_vaddr(opening, image);
+    gsize compared = 0;
+    for (guint i = 0; i < image->nsegments; i++) {
+        const DkElfSegment *segment = &image->segments[i];
+        if (segment->type == PT_LOAD && !(segment->flags & PF_W) &&
+            !same_segment(opening, fd, segment, bias, &compared))
+            return FALSE;
+    }
+    return compared >= COMPARE_MIN;
+}
+
 /* Why the file is not the one that was loaded, or NULL when it is. */
 static const char *mismatch(const Opening *opening, int fd, const DkElfImage *image)
 {
@@ -140,10 +179,14 @@ static const char *mismatch(const Opening *opening, int fd, const DkElfImage *im
             return "has no build-id";
         return g_bytes_equal(id, opening->file->build_id) ? NULL : "has another build-id";
     }
-    if (!opening->memory)
-        return "cannot be told to be the one that was loaded: no build-id is known";
-    /* Both without: the headers in memory must be the same to the last segment. */
-    return !id && dk_elf_image_equal(image, opening->memory) ? NULL : "has other headers";
+    if (id)
+        return "has a build-id, and that of the module is not known";
+    /* Both without: the headers in memory must be the same, or what else is there. */
+    if (opening->memory)
+        return dk_elf_image_equal(image, opening->memory) ? NULL : "has other headers";
+    return same_content(opening, fd, image)
+               ? NULL
+               : "has no build-id, and the dump nothing that shows it to be the one";
 }
 
 static gboolean try_fd(Opening *opening, int fd, const char *path)
