@@ -359,7 +359,8 @@ static gboolean look_at_header(DkElfcore *core, guint64 va, Module *module)
     dk_elfcore_uword(&fields, "e_shoff");
     dk_elfcore_skip(&fields, "e_flags and e_ehsize", 6);
     gsize entry = (gsize)dk_elfcore_u16(&fields, "e_phentsize");
-    guint64 count = MIN(dk_elfcore_u16(&fields, "e_phnum"), MODULE_SEGMENTS_MAX);
+    guint64 count = dk_elfcore_u16(&fields, "e_phnum");
+    count = MIN(count, MODULE_SEGMENTS_MAX);
     if (entry != (core->wide ? sizeof(DkElf64Segment) : sizeof(DkElf32Segment)) || !count ||
         phoff > 65536)
         return TRUE;

@@ -100,10 +100,10 @@ static gboolean put_prstatus(DkElfcorePut *put, const DkElfcoreMachine *machine,
     g_autoptr(GByteArray) out = g_byte_array_new();
     gsize regs_size;
     const guint8 *regs = g_bytes_get_data(thread->regs[DK_REGSET_GENERAL], &regs_size);
-    const DkException *exception = &process->exception;
+    /* As the kernel does: gdb takes the signal of the dump from the last thread. */
     guint32 signal = (guint32)thread->signal;
-    if (!signal && exception->valid && exception->tid == thread->tid)
-        signal = exception->code;
+    if (process->exception.valid && !signal)
+        signal = process->exception.code;
     dk_elfcore_pack32(out, signal);
     dk_elfcore_pack32(out, 0);
     dk_elfcore_pack32(out, 0);

@@ -202,13 +202,36 @@ static void compare_seal(DkElfcore *core, const DkElfcoreNote *seal, const DkElf
     }
 }
 
+/* Whether the file ends with the bytes of a seal, wherever its headers lead. */
+static gboolean ends_with_seal(DkElfcore *core)
+{
+    static const char owner[] = DK_ELF_OWN_OWNER;
+    const guint64 size = sizeof(DkElfNoteHeader) + sizeof owner + DK_CHECKSUM_SIZE;
+    guint8 raw[sizeof(DkElfNoteHeader) + sizeof owner];
+    if (core->size < size ||
+        dk_input_read(core->input, core->size - size, raw, sizeof raw, NULL) != (gssize)sizeof raw)
+        return FALSE;
+    DkElfcoreFields fields;
+    dk_elfcore_fields_init(&fields, core, raw, sizeof raw, core->size - size, "seal");
+    fields.cursor.big_endian = FALSE;
+    return dk_elfcore_u32(&fields, "namesz") == sizeof owner &&
+           dk_elfcore_u32(&fields, "descsz") == DK_CHECKSUM_SIZE &&
+           dk_elfcore_u32(&fields, "type") == DK_ELF_OWN_SEAL &&
+           memcmp(raw + sizeof(DkElfNoteHeader), owner, sizeof owner) == 0;
+}
+
 static gboolean check_own(DkElfcore *core, gboolean deep, DkVerify *verify, GError **error)
 {
     const DkElfcoreNote *sums_note = find_own(core, DK_ELF_OWN_CHECKSUMS);
     const DkElfcoreNote *seal = find_own(core, DK_ELF_OWN_SEAL);
     const DkOrigin *origin = &core->source.subject->origin;
-    if (!core->own && !sums_note && !seal)
+    if (!core->own && !sums_note && !seal) {
+        if (ends_with_seal(core))
+            dk_verify_add(verify, DK_VERIFY_DAMAGED, "structure",
+                          "the file ends as dumpkit ends its files, but no program header leads "
+                          "to its notes");
         return TRUE;
+    }
     if (!core->own_result)
         dk_verify_add(verify, DK_VERIFY_LACKS, "result",
                       "the closing notes of dumpkit are not there: the file was not finished or is "
