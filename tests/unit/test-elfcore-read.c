@@ -301,6 +301,17 @@ static void test_freebsd(void)
     g_assert_cmpuint(dk_space_read(source->space, 0x1000, &byte, 1), ==, 1);
 }
 
+static void test_no_memory(void)
+{
+    g_autoptr(DkSource) source = open_made("no-memory");
+    DkRun run;
+    guint8 byte;
+    g_assert_null(source->subject->process.exe);
+    g_assert_cmpuint(dk_space_read(source->space, 0x1000, &byte, 1), ==, 0);
+    g_assert_false(dk_space_next_run(source->space, 0, &run));
+    verify_finds(source, 0, 0, "");
+}
+
 static void test_note_alignment(void)
 {
     g_autoptr(DkSource) eight = open_made("align8");
@@ -484,6 +495,7 @@ int main(int argc, char **argv)
     g_test_add_func("/elfcore/arm64", test_arm64);
     g_test_add_func("/elfcore/other-machine", test_other_machine);
     g_test_add_func("/elfcore/freebsd", test_freebsd);
+    g_test_add_func("/elfcore/no-memory", test_no_memory);
     g_test_add_func("/elfcore/note-alignment", test_note_alignment);
     g_test_add_func("/elfcore/refused", test_refused);
     g_test_add_func("/elfcore/every-length", test_every_length);

@@ -15,8 +15,8 @@ typedef struct {
     GArray *pieces; /* ascending, not overlapping */
 } ElfcoreSpace;
 
-/* The first piece that ends at or above va, or NULL. */
-static const Piece *piece_from(const ElfcoreSpace *self, guint64 va)
+/* The index of the first piece that ends at or above va; how many there are when none does. */
+static guint piece_from(const ElfcoreSpace *self, guint64 va)
 {
     guint low = 0;
     guint high = self->pieces->len;
@@ -27,16 +27,15 @@ static const Piece *piece_from(const ElfcoreSpace *self, guint64 va)
         else
             high = middle;
     }
-    return low < self->pieces->len ? &g_array_index(self->pieces, Piece, low) : NULL;
+    return low;
 }
 
 static gsize space_read(DkSpace *space, guint64 va, void *buf, gsize len)
 {
     ElfcoreSpace *self = (ElfcoreSpace *)space;
-    const Piece *piece = piece_from(self, va);
-    const Piece *end = &g_array_index(self->pieces, Piece, 0) + self->pieces->len;
     gsize done = 0;
-    for (; done < len && piece && piece != end; piece++) {
+    for (guint i = piece_from(self, va); done < len && i < self->pieces->len; i++) {
+        const Piece *piece = &g_array_index(self->pieces, Piece, i);
         guint64 at = va + done;
         if (!piece->data || piece->first > at)
             break;
@@ -53,9 +52,11 @@ static gsize space_read(DkSpace *space, guint64 va, void *buf, gsize len)
 
 static gboolean space_next_run(DkSpace *space, guint64 from, DkRun *run)
 {
-    const Piece *piece = piece_from((ElfcoreSpace *)space, from);
-    if (!piece)
+    ElfcoreSpace *self = (ElfcoreSpace *)space;
+    guint index = piece_from(self, from);
+    if (index == self->pieces->len)
         return FALSE;
+    const Piece *piece = &g_array_index(self->pieces, Piece, index);
     *run = (DkRun){piece->first, piece->last, piece->data ? DK_RUN_DATA : DK_RUN_ABSENT};
     return TRUE;
 }
