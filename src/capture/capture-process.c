@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "capture/coverage.h"
 #include "capture/pipeline.h"
 #include "capture/pointed.h"
 #include "capture/zstd-output.h"
@@ -37,11 +38,6 @@ void dk_capture_result_clear(DkCaptureResult *result)
 {
     g_clear_pointer(&result->why, g_free);
     g_clear_pointer(&result->gaps, g_ptr_array_unref);
-}
-
-gboolean dk_gap_is_failure(const DkGap *gap)
-{
-    return !g_str_equal(gap->what, "excluded") && !g_str_equal(gap->what, "instant");
 }
 
 guint64 dk_capture_estimate(const DkLevel *level, const DkProcessPlan *plan)

@@ -42,9 +42,6 @@ typedef struct {
 void dk_capture_result_clear(DkCaptureResult *result);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(DkCaptureResult, dk_capture_result_clear)
 
-/* TRUE for a gap that makes a dump lack something, and not one that is meant to be. */
-gboolean dk_gap_is_failure(const DkGap *gap);
-
 /*
  * Captures the process that plan looked at into all outputs, in one read pass.  Errors are those of
  * the layers below, NO_SPACE and EXISTS before the target is touched where that can be known. After

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "capture/capture-process.h"
+#include "capture/coverage.h"
 #include "codec/zstd-seekable.h"
 #include "format/registry.h"
 #include "live/process/proc-files.h"

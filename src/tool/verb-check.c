@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* check: is this file whole, and what can it not answer? */
+#include <string.h>
+
+#include "base/error.h"
+#include "base/size.h"
+#include "capture/verify.h"
+#include "format/registry.h"
+#include "io/input.h"
+#include "tool/verb.h"
+
+typedef struct {
+    gboolean deep;
+    GOptionEntry entries[2];
+} State;
+
+static const char *verdict_word(DkVerdict verdict)
+{
+    switch (verdict) {
+    case DK_VERIFY_OK:
+        return "ok";
+    case DK_VERIFY_NOTE:
+        return "note";
+    case DK_VERIFY_LACKS:
+        return "lacks";
+    case DK_VERIFY_DAMAGED:
+        break;
+    }
+    return "damaged";
+}
+
+static const char *verdict_colour(const DkOut *out, DkVerdict verdict)
+{
+    switch (verdict) {
+    case DK_VERIFY_OK:
+        return dk_out_green(out);
+    case DK_VERIFY_NOTE:
+        return "";
+    case DK_VERIFY_LACKS:
+        return dk_out_yellow(out);
+    case DK_VERIFY_DAMAGED:
+        break;
+    }
+    return dk_out_red(out);
+}
+
+static int exit_status(const DkCheck *check)
+{
+    switch (check->verdict) {
+    case DK_VERIFY_DAMAGED:
+        return DK_EXIT_FAILED;
+    case DK_VERIFY_LACKS:
+        return DK_EXIT_LACKS;
+    case DK_VERIFY_OK:
+    case DK_VERIFY_NOTE:
+        break;
+    }
+    return DK_EXIT_DONE;
+}
+
+static void print_findings(DkOut *out, const DkCheck *check)
+{
+    dk_out_begin_array(out, "findings");
+    for (guint i = 0; i < check->findings->len; i++) {
+        const DkFinding *finding = g_ptr_array_index(check->findings, i);
+        const char *word = verdict_word(finding->verdict);
+        g_autofree char *text = dk_out_clean(finding->text);
+        dk_out_text(out, "  %s%-7s%s  %-10s  %s\n", verdict_colour(out, finding->verdict), word,
+                    dk_out_reset(out), finding->part, text);
+        dk_out_begin_object(out, NULL);
+        dk_out_string(out, "verdict", word);
+        dk_out_string(out, "part", finding->part);
+        dk_out_string(out, "text", finding->text);
+        dk_out_end(out);
+    }
+    dk_out_end(out);
+}
+
+static void print_unanswered(DkOut *out, const DkCheck *check)
+{
+    if (check->unanswered->len)
+        dk_out_text(out, "\nThe file cannot answer:\n");
+    dk_out_begin_array(out, "cannot_answer");
+    for (guint i = 0; i < check->unanswered->len; i++) {
+        const char *sentence = g_ptr_array_index(check->unanswered, i);
+        g_autofree char *clean = dk_out_clean(sentence);
+        dk_out_text(out, "  - %s\n", clean);
+        dk_out_string(out, NULL, sentence);
+    }
+    dk_out_end(out);
+}
+
+static void print_header(DkOut *out, const char *path, const DkInput *input, const DkFormat *format)
+{
+    g_autofree char *name = dk_out_clean(path);
+    dk_out_string(out, "file", path);
+    dk_out_string(out, "format", format ? format->name : NULL);
+    dk_out_string(out, "container", input ? dk_input_container(input) : NULL);
+    if (input)
+        dk_out_int(out, "size", (gint64)dk_input_size(input));
+    else
+        dk_out_string(out, "size", NULL);
+    dk_out_text(out, "%s%s%s", dk_out_bold(out), name, dk_out_reset(out));
+    if (input) {
+        g_autofree char *size = dk_size_text(dk_input_size(input));
+        dk_out_text(out, ": %s, %s, %s", format ? format->name : "format not known",
+                    dk_input_container(input), size);
+    }
+    dk_out_text(out, "\n\n");
+}
+
+static int print_check(DkTool *tool, const char *path, const DkInput *input, const DkFormat *format,
+                       const DkCheck *check)
+{
+    int status = exit_status(check);
+    g_autoptr(DkOut) out = dk_tool_out(tool);
+    g_autofree char *summary = dk_check_summary(check);
+    g_autofree char *clean = dk_out_clean(summary);
+    g_autofree char *name = dk_out_clean(path);
+    if (!tool->quiet || tool->json) {
+        print_header(out, path, input, format);
+        print_findings(out, check);
+        print_unanswered(out, check);
+        dk_out_text(out, "\n");
+    }
+    dk_out_string(out, "verdict", dk_check_word(check));
+    dk_out_string(out, "summary", summary);
+    dk_out_bool(out, "deep", check->deep);
+    dk_out_bool(out, "container_verified", check->container_verified);
+    dk_out_bool(out, "content_verified", check->content_verified);
+    if (!tool->quiet || status != DK_EXIT_DONE)
+        dk_out_text(out, "%s: %s%s%s\n", name, verdict_colour(out, check->verdict), clean,
+                    dk_out_reset(out));
+    return status;
+}
+
+/* A file that does not open because it is broken has a verdict as well. */
+static int print_unreadable(DkTool *tool, const char *path, const DkInput *input, gboolean deep,
+                            GError *error)
+{
+    if (!g_error_matches(error, DK_ERROR, DK_ERROR_DAMAGED) &&
+        !g_error_matches(error, DK_ERROR, DK_ERROR_LIMIT))
+        return dk_tool_fail(tool, error);
+    const char *text = error->message;
+    g_autofree char *prefix = g_strconcat(path, ": ", NULL);
+    if (g_str_has_prefix(text, prefix))
+        text += strlen(prefix);
+    g_autoptr(DkCheck) check = dk_check_new_damaged(input ? "structure" : "container", text);
+    check->deep = deep;
+    return print_check(tool, path, input, NULL, check);
+}
+
+static int run(DkTool *tool, gpointer data, char **args)
+{
+    const State *state = data;
+    g_autoptr(GError) error = NULL;
+    if (!args[0] || args[1]) {
+        error = g_error_new(DK_ERROR, DK_ERROR_USAGE, "expects one FILE");
+        return dk_tool_fail(tool, error);
+    }
+    g_autoptr(DkInput) input = dk_input_open(args[0], &error);
+    if (!input)
+        return print_unreadable(tool, args[0], NULL, state->deep, error);
+    const DkFormat *format = NULL;
+    g_autoptr(DkSource) source = dk_format_open(input, &format, &error);
+    if (!source)
+        return print_unreadable(tool, args[0], input, state->deep, error);
+    g_autoptr(DkCheck) check = dk_check_run(input, source, format, state->deep, tool->progress,
+                                            &error);
+    if (!check)
+        return dk_tool_fail(tool, error);
+    return print_check(tool, args[0], input, format, check);
+}
+
+static const GOptionEntry *options(gpointer data)
+{
+    State *state = data;
+    const GOptionEntry entries[] = {
+        {"deep", 0, 0, G_OPTION_ARG_NONE, &state->deep,
+         "Compare the content with the checksums that the file carries", NULL},
+        {NULL},
+    };
+    memcpy(state->entries, entries, sizeof entries);
+    return state->entries;
+}
+
+const DkVerb dk_verb_check = {
+    .name = "check",
+    .synopsis = "FILE",
+    .summary = "is this file whole, and what can it not answer?",
+    .options = options,
+    .state_size = sizeof(State),
+    .run = run,
+};
