@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -311,7 +312,11 @@ static gboolean process_pause(DkSource *base, GError **error)
     dk_process_describe(source->options->root, source->plan->pid, subject);
     subject->machine = source->plan->is_32bit ? DK_MACHINE_X86 : DK_MACHINE_X86_64;
     list_threads(source, subject);
-    if (!make_instant(source, subject, error)) {
+    int priority = getpriority(PRIO_PROCESS, 0);
+    setpriority(PRIO_PROCESS, 0, DK_PAUSE_NICE);
+    gboolean made = make_instant(source, subject, error);
+    setpriority(PRIO_PROCESS, 0, priority);
+    if (!made) {
         /* Letting go of the tracer lets go of the target. */
         end_tracer(source);
         if (source->space)

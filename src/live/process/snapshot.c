@@ -5,11 +5,13 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 
 #include "live/process/proc-files.h"
+#include "live/process/tracer-protocol.h"
 
 #ifndef SYS_close_range
 #define SYS_close_range 436
@@ -126,6 +128,8 @@ int dk_snapshot_make(DkSnapshot *snapshot, DkBorrower *borrower, pid_t target, g
         return (int)-helper_inside;
     *stage = "fork of the copy";
     err = wait_stopped(helper);
+    /* It forks at the priority that the thread had from which it came. */
+    setpriority(PRIO_PROCESS, (id_t)helper, DK_PAUSE_NICE);
     if (!err)
         err = fork_copy(snapshot, helper, &borrower->gadgets);
     kill_traced(helper);

@@ -37,6 +37,12 @@ typedef struct {
     char stage[64];      /* what failed; "" for nothing */
 } DkTracerReply;
 
+/*
+ * Priority of whoever works while the target stands still, where that is allowed: on a busy machine
+ * the target would wait for our turn as well as for our work.
+ */
+#define DK_PAUSE_NICE (-20)
+
 /* Descriptors that the tracer finds open: the socket and the memory file. */
 #define DK_TRACER_SOCKET_FD 3
 #define DK_TRACER_MEMORY_FD 4
