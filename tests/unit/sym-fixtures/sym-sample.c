@@ -54,7 +54,7 @@ static int sample_choice(int number)
     return number * 7;
 }
 
-static int (*sample_resolve(void))(int)
+static __attribute__((used)) int (*sample_resolve(void))(int)
 {
     return sample_choice;
 }
