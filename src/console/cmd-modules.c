@@ -27,8 +27,11 @@ static char *symbol_state(const Lister *lister, const DkModule *module, const ch
         return g_strdup("(deferred)");
     if (!file)
         return g_strdup("(no symbols)");
-    gboolean says = file->kind && (strstr(file->kind, "symbols") || !*file->kind);
-    return g_strdup_printf("(%s%s)", file->kind ? file->kind : "", says ? "" : " symbols");
+    /* "dynsym from memory" is "dynsym symbols from memory". */
+    const char *kind = file->kind ? file->kind : "";
+    const char *from = strstr(kind, " from ");
+    gsize len = from ? (gsize)(from - kind) : strlen(kind);
+    return g_strdup_printf("(%.*s symbols%s)", (int)len, kind, from ? from : "");
 }
 
 static char *hex_of(const guint8 *bytes, gsize len)
@@ -75,12 +78,13 @@ static void field(DkOut *out, const char *title, const char *value)
 static void details(const Lister *lister, const DkModule *module)
 {
     DkOut *out = lister->out;
-    const char *symbols_path;
-    g_autofree char *state = symbol_state(lister, module, &symbols_path);
+    const DkSymFile *symbols = dk_target_symbols_peek(lister->target, module, NULL);
     g_autofree char *build_id = build_id_of(module);
     g_autofree char *key = pdb_key_of(module);
-    if (symbols_path)
-        dk_out_text(out, "    Loaded symbol image file: %s\n", symbols_path);
+    if (symbols && symbols->path) {
+        g_autofree char *path = dk_out_clean(symbols->path);
+        dk_out_text(out, "    Loaded symbol image file: %s\n", path);
+    }
     const char *path = module->path ? module->path : "";
     g_autofree char *base = g_path_get_basename(path);
     const char *back = strrchr(base, '\\');

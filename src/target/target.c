@@ -55,6 +55,13 @@ static char *short_name(const DkSubject *subject, const DkModule *module)
     if (*base == '[')
         base++;
     gsize len = strcspn(base, ".]");
+    /* The version of "libc-2.31.so" is no part of the name. */
+    gsize digits = len;
+    while (digits && g_ascii_isdigit(base[digits - 1]))
+        digits--;
+    if (digits > 1 && digits < len && base[digits - 1] == '-' && base[len] == '.' &&
+        g_ascii_isdigit(base[len + 1]))
+        len = digits - 1;
     g_autofree char *first = g_strndup(base, len);
     char *space = strstr(first, " (deleted)");
     if (space)

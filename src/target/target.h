@@ -62,9 +62,10 @@ gboolean dk_target_auxv(DkTarget *target, guint64 type, guint64 *value);
 char *dk_target_reason(DkTarget *target);
 
 /*
- * The short name of a module as kd has it: the file name up to its first dot with every character
- * that no symbol has turned into "_": "libc", "libstdc__", "ld_linux_x86_64".  When an earlier
- * module has the same name, "_" and the first address follow.  Lent.
+ * The short name of a module as kd has it: the file name up to its first dot (without the version
+ * of "libc-2.31.so") with every character that no symbol has turned into "_": "libc", "libstdc__",
+ * "ld_linux_x86_64".  When an earlier module has the same name, "_" and the first address follow.
+ * Lent.
  */
 const char *dk_target_module_name(DkTarget *target, const DkModule *module);
 /*
