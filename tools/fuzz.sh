@@ -1,12 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # usage: tools/fuzz.sh NAME [SECONDS]: runs libFuzzer on tests/fuzz/fuzz-NAME.c, starting from its
-# stored corpus, and speaks TAP.  New inputs and crashes stay in build-check/fuzz-found/NAME.
+# stored corpus, and speaks TAP.  The program is that of build-clang, made by tools/check.py
+# build-clang.  New inputs and crashes stay in build-check/fuzz-found/NAME.
 set -eu
 cd "$(dirname "$0")/.."
 name=$1
 seconds=${2:-60}
-program=${DUMPKIT_BUILD:-build-asan}/tests/fuzz/fuzz-$name
+program=${DUMPKIT_BUILD:-build-clang}/tests/fuzz/fuzz-$name
 found=build-check/fuzz-found/$name
 mkdir -p "$found"
 log=$found.log
