@@ -69,7 +69,7 @@ static gboolean input_is_code(DkUnwindHost *base, guint64 pc_va)
 
 static gboolean ignore_type(const DkType *type, gpointer data)
 {
-    g_autofree char *text = dk_type_describe(type);
+    g_free(dk_type_describe(type));
     return ++*(guint *)data < 1000;
 }
 

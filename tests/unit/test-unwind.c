@@ -63,6 +63,9 @@ ALONE static void capture(guint max)
 {
     getcontext(&stack.context);
     stack.nwanted = backtrace(stack.wanted, G_N_ELEMENTS(stack.wanted));
+    /* A sanitizer stands between with a frame of its own. */
+    while ((guintptr)stack.wanted[0] - (guintptr)capture > 4096)
+        memmove(stack.wanted, stack.wanted + 1, sizeof stack.wanted[0] * (gsize)--stack.nwanted);
     DkRegs regs = regs_of(&stack.context);
     if (stack.no_fp)
         regs.valid &= ~((guint64)1 << stack.host->host.arch->fp);
