@@ -243,12 +243,13 @@ static gboolean finish_list(DkMinidump *md, DkMinidumpList *list, guint32 type, 
     gsize len = list->cursor.len;
     guint64 room = list->start < len ? (len - list->start) / list->stride : 0;
     list->count = MIN(MIN(count, room), limit);
+    guint32 size = g_array_index(md->streams, MdmpDirectory, list->stream).location.size;
     if (list->count < count)
-        dk_minidump_gap(md, "data",
-                        "%s at offset " X64 ": of %" G_GUINT64_FORMAT " entries %" G_GUINT64_FORMAT
-                        " are %s",
-                        dk_minidump_stream_name(type), list->cursor.origin, count, list->count,
-                        list->count == limit ? "read" : "there");
+        dk_minidump_gap(
+            md, "data",
+            "%s%s at offset " X64 ": of %" G_GUINT64_FORMAT " entries %" G_GUINT64_FORMAT " are %s",
+            len < size ? "truncated: " : "", dk_minidump_stream_name(type), list->cursor.origin,
+            count, list->count, list->count == limit ? "read" : "there");
     return TRUE;
 }
 

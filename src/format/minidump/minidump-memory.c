@@ -100,6 +100,7 @@ static void read_list64(DkMinidump *md)
     if (!bytes)
         return;
     guint32 rva = g_array_index(md->streams, MdmpDirectory, index).location.rva;
+    guint32 size = g_array_index(md->streams, MdmpDirectory, index).location.size;
     gsize len;
     const void *data = g_bytes_get_data(bytes, &len);
     DkCursor cursor;
@@ -131,9 +132,9 @@ static void read_list64(DkMinidump *md)
     }
     if (count > room)
         dk_minidump_gap(md, "data",
-                        "Memory64List at offset 0x%x: of %" G_GUINT64_FORMAT
+                        "%sMemory64List at offset 0x%x: of %" G_GUINT64_FORMAT
                         " ranges %" G_GUINT64_FORMAT " are there",
-                        rva, count, room);
+                        len < size ? "truncated: " : "", rva, count, room);
     dk_minidump_note(md, index, "%" G_GUINT64_FORMAT " ranges", MIN(count, room));
 }
 

@@ -42,8 +42,23 @@ GBytes *dk_minidump_closing(DkMinidump *md, MdmpClosing *locator, GError **error
                     locator->off + locator->size, md->size);
         return NULL;
     }
-    return dk_input_read_bytes(md->input, "closing part", locator->off, locator->size, CLOSING_MAX,
-                               error);
+    g_autoptr(GBytes) closing = dk_input_read_bytes(md->input, "closing part", locator->off,
+                                                    locator->size, CLOSING_MAX, error);
+    if (!closing)
+        return NULL;
+    gsize len;
+    const guint8 *data = g_bytes_get_data(closing, &len);
+    g_autoptr(DkChecksum) checksum = dk_checksum_new();
+    guint8 digest[DK_CHECKSUM_SIZE];
+    dk_checksum_update(checksum, data, len - sizeof digest);
+    dk_checksum_finish(checksum, digest);
+    if (memcmp(digest, data + len - sizeof digest, sizeof digest) == 0)
+        return g_steal_pointer(&closing);
+    g_set_error(error, DK_ERROR, DK_ERROR_DAMAGED,
+                "the closing part at offset 0x%" G_GINT64_MODIFIER "x to 0x%" G_GINT64_MODIFIER
+                "x differs from what was written (XXH3)",
+                locator->off, locator->off + locator->size - 1);
+    return NULL;
 }
 
 void dk_minidump_read_own(DkMinidump *md)

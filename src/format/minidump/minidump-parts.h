@@ -38,7 +38,7 @@ void dk_minidump_read_own(DkMinidump *md);
 /*
  * The whole of our closing part (table of sums, result, sum of both), or NULL with the reason:
  * DK_ERROR_ABSENT when the file is cut off before its end, DK_ERROR_DAMAGED when the locator makes
- * no sense.  *locator gets where it stands.
+ * no sense or the sum is not that of the bytes.  *locator gets where it stands.
  */
 GBytes *dk_minidump_closing(DkMinidump *md, MdmpClosing *locator,
                             GError **error) G_GNUC_WARN_UNUSED_RESULT;

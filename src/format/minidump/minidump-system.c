@@ -108,7 +108,7 @@ void dk_minidump_read_system(DkMinidump *md)
     gint index = read_fixed(md, MDMP_SYSTEM_INFO, &info, G_STRUCT_OFFSET(MdmpSystemInfo, vendor),
                             sizeof info);
     if (index < 0) {
-        dk_minidump_gap(md, "data", "there is no SystemInfo: machine and system are not known");
+        dk_minidump_gap(md, "regset", "there is no SystemInfo: machine and system are not known");
         return;
     }
     set_machine(md, &info);
