@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "format/own-record.h"
+#include "io/input.h"
 
 static DkSubject *sample(void)
 {
@@ -143,6 +144,97 @@ static void test_hostile(void)
     g_assert_cmphex(gap->first, >, gap->last);
 }
 
+/* --- checksums --- */
+
+typedef struct {
+    DkVerify base;
+    guint damaged;
+    char *last;
+} Findings;
+
+static void finding(DkVerify *verify, DkVerdict verdict, const char *part, const char *text)
+{
+    Findings *findings = (Findings *)verify;
+    findings->damaged += verdict == DK_VERIFY_DAMAGED;
+    g_free(findings->last);
+    findings->last = g_strdup(text);
+}
+
+static void verify_bytes(GBytes *content, GBytes *table, Findings *findings)
+{
+    g_autoptr(DkInput) input = dk_input_new_bytes("content", content);
+    g_autoptr(GError) error = NULL;
+    *findings = (Findings){.base.finding = finding};
+    g_assert_true(dk_own_sums_verify(input, table, 0, &findings->base, &error));
+    g_assert_no_error(error);
+}
+
+static void test_sums(void)
+{
+    const gsize len = 2 * DK_OWN_SUMS_CHUNK + 12345;
+    const gsize zeros = DK_OWN_SUMS_CHUNK + 77; /* a hole that crosses the end of a chunk */
+    g_autofree guint8 *data = g_malloc0(len);
+    for (gsize i = zeros; i < len; i++)
+        data[i] = (guint8)(i * 7 >> 3);
+    g_autoptr(DkOwnSums) sums = dk_own_sums_new();
+    dk_own_sums_update_zeros(sums, zeros);
+    for (gsize at = zeros; at < len; at += 1000003)
+        dk_own_sums_update(sums, data + at, MIN(1000003, len - at));
+    g_autoptr(GBytes) table = dk_own_sums_finish(sums);
+    g_assert_cmpuint(g_bytes_get_size(table), ==, dk_own_sums_size(len));
+    g_assert_cmpuint(g_bytes_get_size(table), ==, 32 + 3 * 16);
+    Findings findings;
+    g_autoptr(GBytes) good = g_bytes_new_static(data, len);
+    verify_bytes(good, table, &findings);
+    g_assert_cmpuint(findings.damaged, ==, 0);
+    g_assert_true(findings.base.content_verified);
+    data[len - 1] ^= 1;
+    g_autoptr(GBytes) bad = g_bytes_new_static(data, len);
+    verify_bytes(bad, table, &findings);
+    g_assert_cmpuint(findings.damaged, ==, 1);
+    g_assert_true(g_str_has_prefix(findings.last, "bytes 0x2000000 to 0x2003038 "));
+    g_free(findings.last);
+    g_autoptr(GBytes) cut = g_bytes_new_static(data, len - 1);
+    verify_bytes(cut, table, &findings);
+    g_assert_cmpuint(findings.damaged, ==, 1);
+    g_assert_false(findings.base.content_verified);
+    g_free(findings.last);
+}
+
+static void test_sums_hostile(void)
+{
+    guint64 words[6] = {G_GUINT64_CONSTANT(0x100000001), DK_OWN_SUMS_CHUNK, 1000, 1, 0, 0};
+    const struct {
+        guint word;
+        guint64 value;
+        int code;
+    } cases[] = {
+        {0, G_GUINT64_CONSTANT(0x100000002), DK_ERROR_UNSUPPORTED},
+        {0, G_GUINT64_CONSTANT(0x200000001), DK_ERROR_UNSUPPORTED},
+        {1, 0, DK_ERROR_DAMAGED},
+        {1, G_MAXUINT64, DK_ERROR_DAMAGED},
+        {2, 1001, DK_ERROR_DAMAGED},
+        {2, G_MAXUINT64, DK_ERROR_DAMAGED},
+        {3, 0, DK_ERROR_DAMAGED},
+        {3, G_MAXUINT64, DK_ERROR_DAMAGED},
+    };
+    for (guint i = 0; i <= G_N_ELEMENTS(cases); i++) {
+        guint64 table[6];
+        memcpy(table, words, sizeof table);
+        if (i < G_N_ELEMENTS(cases))
+            table[cases[i].word] = cases[i].value;
+        g_autoptr(GBytes) bytes = g_bytes_new(table, sizeof table);
+        g_autoptr(GError) error = NULL;
+        guint64 covered = 0;
+        gboolean good = dk_own_sums_check(bytes, 0, 1000, &covered, &error);
+        g_assert_true(good == (i == G_N_ELEMENTS(cases)));
+        if (good)
+            g_assert_cmpuint(covered, ==, 1000);
+        else
+            g_assert_error(error, DK_ERROR, cases[i].code);
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -150,5 +242,7 @@ int main(int argc, char **argv)
     g_test_add_func("/own-record/triage-has-no-command", test_triage_has_no_command);
     g_test_add_func("/own-record/result", test_result);
     g_test_add_func("/own-record/hostile", test_hostile);
+    g_test_add_func("/own-record/sums", test_sums);
+    g_test_add_func("/own-record/sums-hostile", test_sums_hostile);
     return g_test_run();
 }
