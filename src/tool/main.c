@@ -174,8 +174,9 @@ static GOptionContext *option_context(DkTool *tool, gpointer state)
     dk_tool_options(tool, shared);
     g_option_group_add_entries(group, shared);
     g_option_context_set_main_group(context, group);
-    g_autofree char *summary = g_strdup_printf("%c%s.", g_ascii_toupper(*verb->summary),
-                                               verb->summary + 1);
+    g_autofree char *summary = g_strdup_printf("%c%s%s", g_ascii_toupper(*verb->summary),
+                                               verb->summary + 1,
+                                               g_str_has_suffix(verb->summary, "?") ? "" : ".");
     g_option_context_set_summary(context, summary);
     if (!verb->hidden) {
         g_autofree char *more = g_strdup_printf("\"dumpkit help %s\" shows the manual.",
