@@ -70,10 +70,8 @@ static void write_terminal(int fd, const char *text)
     (void)done;
 }
 
-static void report(DkProgress *progress, guint64 done, guint64 total)
+static void draw(DkProgressLine *line, guint64 done, guint64 total)
 {
-    DkProgressLine *line = (DkProgressLine *)progress;
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&line->lock);
     gint64 now = g_get_monotonic_time();
     if (!line->start_us || done < line->start_done) {
         line->start_us = now;
@@ -89,6 +87,14 @@ static void report(DkProgress *progress, guint64 done, guint64 total)
     line->visible = TRUE;
 }
 
+static void report(DkProgress *progress, guint64 done, guint64 total)
+{
+    DkProgressLine *line = (DkProgressLine *)progress;
+    g_mutex_lock(&line->lock);
+    draw(line, done, total);
+    g_mutex_unlock(&line->lock);
+}
+
 void dk_progress_line_start(DkProgressLine *line, int fd, const char *label)
 {
     line->label = label;
@@ -98,8 +104,9 @@ void dk_progress_line_start(DkProgressLine *line, int fd, const char *label)
 
 void dk_progress_line_erase(DkProgressLine *line)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&line->lock);
+    g_mutex_lock(&line->lock);
     if (line->visible)
         write_terminal(line->fd, "\r\033[K");
     line->visible = FALSE;
+    g_mutex_unlock(&line->lock);
 }

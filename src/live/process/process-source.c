@@ -125,7 +125,7 @@ static gboolean map_memory(ProcessSource *source, DkSubject *subject, GError **e
     DkPageMap *pages = dk_page_map_read(fd, subject, error);
     if (!pages)
         return FALSE;
-    g_autoptr(GArray) marked = dk_process_take_smaps(subject, source->smaps);
+    g_array_unref(dk_process_take_smaps(subject, source->smaps));
     source->space = dk_process_space_new(subject, pages, pid, 0);
     return TRUE;
 }
