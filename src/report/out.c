@@ -221,6 +221,8 @@ void dk_out_table_begin(DkOut *out, const char *name, const DkColumn *columns, g
     out->table = scols_new_table();
     scols_table_enable_colors(out->table, FALSE);
     scols_table_set_termforce(out->table, SCOLS_TERMFORCE_NEVER);
+    /* Cells are escaped already; libsmartcols would escape the escapes. */
+    scols_table_enable_noencoding(out->table, TRUE);
     for (guint i = 0; i < ncolumns; i++) {
         int flags = columns[i].align == DK_CELL_RIGHT ? SCOLS_FL_RIGHT : 0;
         scols_table_new_column(out->table, columns[i].heading, 0, flags);
