@@ -34,7 +34,7 @@ typedef struct {
     char *prompt;
 } Session;
 
-/* What Ctrl-C stops; other signals stay with main and end the program. */
+/* What Ctrl-C stops. */
 static DkProgress *interruptible;
 static volatile sig_atomic_t interrupted;
 
@@ -232,6 +232,20 @@ static void on_interrupt(int number)
     g_atomic_int_set(&interruptible->cancelled, 1);
 }
 
+/*
+ * The first Ctrl-C lets the running command end, the second one ends the program: a command can be
+ * stuck in a library.  There is nothing to tidy up, so that other signals end it at once.
+ */
+static void catch_interrupt(Session *session)
+{
+    interruptible = session->tool->progress;
+    struct sigaction action = {.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    signal(SIGTERM, SIG_DFL);
+    signal(SIGHUP, SIG_DFL);
+}
+
 static const char *prompt_of(EditLine *editor)
 {
     Session *session = NULL;
@@ -329,6 +343,7 @@ static void interact(Session *session)
         while (goes_on(session)) {
             g_free(session->prompt);
             session->prompt = dk_console_prompt(session->console);
+            catch_interrupt(session);
             const char *line = read_line(session);
             if (!line)
                 break;
@@ -347,14 +362,6 @@ static void interact(Session *session)
         history_end(past);
 }
 
-static void catch_interrupt(Session *session)
-{
-    interruptible = session->tool->progress;
-    struct sigaction action = {.sa_handler = on_interrupt};
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-}
-
 static int run_session(Session *session, const State *state, gboolean terminal)
 {
     if (dk_out_is_json(session->out))
@@ -362,11 +369,11 @@ static int run_session(Session *session, const State *state, gboolean terminal)
     else
         greet(session);
     fflush(stdout);
+    catch_interrupt(session);
     dk_out_begin_array(session->out, "results");
     if (state->commands) {
         run_commands(session, state->commands);
     } else if (terminal) {
-        catch_interrupt(session);
         interact(session);
         return DK_EXIT_DONE;
     } else {
