@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "capture/coverage.h"
 
+#include "base/bisect.h"
 #include "base/size.h"
 
 DkCoverage dk_coverage_of(DkSpace *space, guint64 first, guint64 last)
@@ -62,16 +63,14 @@ GArray *dk_gap_ranges(const DkSubject *subject, gboolean failing_only)
     return ranges;
 }
 
+static gboolean range_before(gconstpointer data, gsize index, guint64 va)
+{
+    const GArray *ranges = data;
+    return g_array_index(ranges, DkRun, index).last < va;
+}
+
 gboolean dk_gap_ranges_touch(const GArray *ranges, guint64 first, guint64 last)
 {
-    guint low = 0;
-    guint high = ranges->len;
-    while (low < high) {
-        guint middle = low + (high - low) / 2;
-        if (g_array_index(ranges, DkRun, middle).last < first)
-            low = middle + 1;
-        else
-            high = middle;
-    }
+    gsize low = dk_bisect(ranges->len, range_before, ranges, first);
     return low < ranges->len && g_array_index(ranges, DkRun, low).first <= last;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "arch/arch.h"
+#include "base/bisect.h"
 
 #define PAGE ((guint64)4096)
 /* Below the stack pointer lies the red zone of the x86-64 psABI. */
@@ -216,20 +217,18 @@ void dk_pointed_free(DkPointed *pointed)
     g_free(pointed);
 }
 
+static gboolean page_before(gconstpointer data, gsize index, guint64 page)
+{
+    const GArray *pages = data;
+    return g_array_index(pages, guint64, index) < page;
+}
+
 gboolean dk_pointed_next(const DkPointed *pointed, guint64 from, guint64 to, guint64 *first,
                          guint64 *last)
 {
-    guint low = 0;
-    guint high = pointed->sorted->len;
     if (from > to)
         return FALSE;
-    while (low < high) {
-        guint middle = low + (high - low) / 2;
-        if (g_array_index(pointed->sorted, guint64, middle) < from / PAGE)
-            low = middle + 1;
-        else
-            high = middle;
-    }
+    guint low = (guint)dk_bisect(pointed->sorted->len, page_before, pointed->sorted, from / PAGE);
     if (low == pointed->sorted->len || g_array_index(pointed->sorted, guint64, low) > to / PAGE)
         return FALSE;
     guint64 page = g_array_index(pointed->sorted, guint64, low);

@@ -2,6 +2,7 @@
 /* A file in the seekable zstd format, read in place through a cache of unpacked frames. */
 #include <string.h>
 
+#include "base/bisect.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "codec/zstd-seekable.h"
@@ -74,18 +75,16 @@ static gboolean fail_memory(SeekableInput *input, guint index, gsize size, GErro
     return fail(input, index, error);
 }
 
+static gboolean frame_begins(gconstpointer data, gsize index, guint64 off)
+{
+    const GArray *frames = data;
+    return g_array_index(frames, DkZstdFrame, index).off <= off;
+}
+
 /* The index of the frame that holds off, which is below the size of the content. */
 static guint find_frame(SeekableInput *input, guint64 off)
 {
-    guint low = 0, high = input->frames->len;
-    while (high - low > 1) {
-        guint middle = low + (high - low) / 2;
-        if (frame_at(input, middle)->off <= off)
-            low = middle;
-        else
-            high = middle;
-    }
-    return low;
+    return (guint)dk_bisect(input->frames->len, frame_begins, input->frames, off) - 1;
 }
 
 /* Reads the packed bytes of a frame. */

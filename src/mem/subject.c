@@ -3,6 +3,8 @@
 
 #include <stdarg.h>
 
+#include "base/bisect.h"
+
 const char *dk_machine_name(DkMachineId machine)
 {
     switch (machine) {
@@ -172,21 +174,19 @@ typedef struct {
     guint64 last;
 } Interval;
 
+static gboolean interval_before(gconstpointer data, gsize index, guint64 va)
+{
+    const GPtrArray *sorted = data;
+    return ((const Interval *)g_ptr_array_index(sorted, index))->last < va;
+}
+
 static gpointer interval_at(const GPtrArray *sorted, guint64 va)
 {
-    guint low = 0;
-    guint high = sorted->len;
-    while (low < high) {
-        guint middle = low + (high - low) / 2;
-        const Interval *interval = g_ptr_array_index(sorted, middle);
-        if (va < interval->first)
-            high = middle;
-        else if (va > interval->last)
-            low = middle + 1;
-        else
-            return g_ptr_array_index(sorted, middle);
-    }
-    return NULL;
+    gsize index = dk_bisect(sorted->len, interval_before, sorted, va);
+    if (index == sorted->len)
+        return NULL;
+    const Interval *interval = g_ptr_array_index(sorted, index);
+    return interval->first <= va ? g_ptr_array_index(sorted, index) : NULL;
 }
 
 const DkMapping *dk_subject_mapping_at(const DkSubject *subject, guint64 va)

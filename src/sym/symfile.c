@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "base/bisect.h"
+
 void dk_symfile_init(DkSymFile *file, const DkSymFileOps *ops, const char *path)
 {
     g_assert(ops && ops->name && ops->close);
@@ -31,19 +33,17 @@ static const DkSymbol *all_symbols(DkSymFile *file, gsize *count)
 /* How far back a symbol is looked for that is long enough to hold an address. */
 #define LOOK_BACK 256
 
+static gboolean symbol_begins(gconstpointer data, gsize index, guint64 rva)
+{
+    const DkSymbol *symbols = data;
+    return symbols[index].rva <= rva;
+}
+
 const DkSymbol *dk_symfile_at(DkSymFile *file, guint64 rva)
 {
     gsize count;
     const DkSymbol *symbols = all_symbols(file, &count);
-    gsize low = 0;
-    gsize high = count;
-    while (low < high) {
-        gsize middle = low + (high - low) / 2;
-        if (symbols[middle].rva <= rva)
-            low = middle + 1;
-        else
-            high = middle;
-    }
+    gsize low = dk_bisect(count, symbol_begins, symbols, rva);
     /* A label without a size does not take an address away from the function around it. */
     const DkSymbol *label = NULL;
     for (gsize i = low, back = 0; i > 0 && back < LOOK_BACK; back++) {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "format/elfcore/elfcore-reader.h"
 
+#include "base/bisect.h"
+
 /* A stretch of memory of which the file has all (data) or nothing. */
 typedef struct {
     guint64 first;
@@ -15,19 +17,16 @@ typedef struct {
     GArray *pieces; /* ascending, not overlapping */
 } ElfcoreSpace;
 
+static gboolean piece_before(gconstpointer data, gsize index, guint64 va)
+{
+    const GArray *pieces = data;
+    return g_array_index(pieces, Piece, index).last < va;
+}
+
 /* The index of the first piece that ends at or above va; how many there are when none does. */
 static guint piece_from(const ElfcoreSpace *self, guint64 va)
 {
-    guint low = 0;
-    guint high = self->pieces->len;
-    while (low < high) {
-        guint middle = low + (high - low) / 2;
-        if (g_array_index(self->pieces, Piece, middle).last < va)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    return (guint)dk_bisect(self->pieces->len, piece_before, self->pieces, va);
 }
 
 static gsize space_read(DkSpace *space, guint64 va, void *buf, gsize len)

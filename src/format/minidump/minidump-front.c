@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/bisect.h"
 #include "base/error.h"
 #include "format/minidump/minidump-builder.h"
 #include "format/own-record.h"
@@ -79,6 +80,12 @@ static void write_memory64(DkMinidumpBuilder *builder)
     dk_minidump_add_stream(builder, MDMP_MEMORY64_LIST, list);
 }
 
+static gboolean starts_at_or_below(gconstpointer data, gsize index, guint64 va)
+{
+    const GArray *extents = data;
+    return g_array_index(extents, DkExtent, index).first <= va;
+}
+
 /* Fills in where the stacks stand, now that it is known where the memory begins. */
 static void place_stacks(DkMinidumpBuilder *builder, guint64 data_off)
 {
@@ -92,15 +99,8 @@ static void place_stacks(DkMinidumpBuilder *builder, guint64 data_off)
     }
     for (guint i = 0; i < builder->stacks->len; i++) {
         const DkMinidumpStack *stack = &g_array_index(builder->stacks, DkMinidumpStack, i);
-        guint low = 0;
-        guint high = extents->len;
-        while (low + 1 < high) {
-            guint middle = low + (high - low) / 2;
-            if (g_array_index(extents, DkExtent, middle).first <= stack->va)
-                low = middle;
-            else
-                high = middle;
-        }
+        gsize low = dk_bisect(extents->len, starts_at_or_below, extents, stack->va);
+        low -= low != 0;
         guint64 at = offs[low] + (stack->va - g_array_index(extents, DkExtent, low).first);
         /* An RVA has 32 bits: a stack behind 4 GiB is in the Memory64List alone. */
         MdmpLocation location = {0};

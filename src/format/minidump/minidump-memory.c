@@ -3,6 +3,8 @@
 
 #include "format/minidump/minidump-parts.h"
 
+#include "base/bisect.h"
+
 /* The virtual memory of the process, out of the file. */
 typedef struct {
     DkSpace base;
@@ -15,20 +17,16 @@ static DkMinidumpRange *range_at(const GArray *ranges, guint i)
     return &g_array_index(ranges, DkMinidumpRange, i);
 }
 
+static gboolean range_before(gconstpointer data, gsize index, guint64 va)
+{
+    const DkMinidumpRange *range = range_at(data, (guint)index);
+    return range->va + (range->size - 1) < va;
+}
+
 /* The index of the first range that ends at or above va; ranges->len when there is none. */
 static guint find_range(const GArray *ranges, guint64 va)
 {
-    guint low = 0;
-    guint high = ranges->len;
-    while (low < high) {
-        guint middle = low + (high - low) / 2;
-        const DkMinidumpRange *range = range_at(ranges, middle);
-        if (range->va + (range->size - 1) < va)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    return (guint)dk_bisect(ranges->len, range_before, ranges, va);
 }
 
 static gsize space_read(DkSpace *base, guint64 va, void *buf, gsize len)

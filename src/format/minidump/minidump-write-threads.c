@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <string.h>
 
+#include "base/bisect.h"
 #include "format/minidump/minidump-builder.h"
 #include "format/minidump/minidump-context.h"
 
@@ -21,21 +22,19 @@ static gboolean is_written(const DkThread *thread)
     return thread->regs[DK_REGSET_GENERAL] != NULL;
 }
 
+static gboolean extent_before(gconstpointer data, gsize index, guint64 va)
+{
+    const GArray *extents = data;
+    return g_array_index(extents, DkExtent, index).last < va;
+}
+
 static const DkExtent *extent_at(const DkDumpPlan *plan, guint64 va)
 {
-    guint low = 0;
-    guint high = plan->extents->len;
-    while (low < high) {
-        guint middle = low + (high - low) / 2;
-        const DkExtent *extent = &g_array_index(plan->extents, DkExtent, middle);
-        if (va < extent->first)
-            high = middle;
-        else if (va > extent->last)
-            low = middle + 1;
-        else
-            return extent;
-    }
-    return NULL;
+    gsize index = dk_bisect(plan->extents->len, extent_before, plan->extents, va);
+    if (index == plan->extents->len)
+        return NULL;
+    const DkExtent *extent = &g_array_index(plan->extents, DkExtent, index);
+    return extent->first <= va ? extent : NULL;
 }
 
 static guint64 stack_pointer(const DkThread *thread)

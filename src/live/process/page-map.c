@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include "base/bisect.h"
 #include "base/error.h"
 #include "base/fd.h"
 
@@ -184,16 +185,13 @@ void dk_page_map_free(DkPageMap *map)
     g_free(map);
 }
 
+static gboolean run_before(gconstpointer data, gsize index, guint64 va)
+{
+    const GArray *runs = data;
+    return g_array_index(runs, DkPageRun, index).last < va;
+}
+
 guint dk_page_map_find(const DkPageMap *map, guint64 va)
 {
-    guint low = 0;
-    guint high = map->runs->len;
-    while (low < high) {
-        guint middle = low + (high - low) / 2;
-        if (g_array_index(map->runs, DkPageRun, middle).last < va)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    return (guint)dk_bisect(map->runs->len, run_before, map->runs, va);
 }

@@ -10,6 +10,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "base/bisect.h"
 #include "base/fd.h"
 
 #define PAGE ((guint64)4096)
@@ -43,33 +44,28 @@ static const DkMapping *mapping_of(const DkProcessSpace *space, guint index)
     return g_ptr_array_index(space->subject->process.mappings, index);
 }
 
+static gboolean mapping_before(gconstpointer data, gsize index, guint64 va)
+{
+    return mapping_of(data, (guint)index)->last < va;
+}
+
 /* The mapping that holds va, or the next one above; the number of mappings when there is none. */
 static guint find_mapping(const DkProcessSpace *space, guint64 va)
 {
-    guint low = 0;
-    guint high = space->subject->process.mappings->len;
-    while (low < high) {
-        guint middle = low + (high - low) / 2;
-        if (mapping_of(space, middle)->last < va)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    return (guint)dk_bisect(space->subject->process.mappings->len, mapping_before, space, va);
+}
+
+static gboolean overlay_before(gconstpointer data, gsize index, guint64 va)
+{
+    const GArray *overlays = data;
+    return g_array_index(overlays, DkOverlay, index).last < va;
 }
 
 static const DkOverlay *find_overlay(const DkProcessSpace *space, guint64 va)
 {
-    guint low = 0;
-    guint high = space->overlays->len;
-    while (low < high) {
-        guint middle = low + (high - low) / 2;
-        if (g_array_index(space->overlays, DkOverlay, middle).last < va)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < space->overlays->len ? &g_array_index(space->overlays, DkOverlay, low) : NULL;
+    const GArray *overlays = space->overlays;
+    gsize index = dk_bisect(overlays->len, overlay_before, overlays, va);
+    return index < overlays->len ? &g_array_index(overlays, DkOverlay, index) : NULL;
 }
 
 /* Bytes read of a process from va on, through its mem file. */

@@ -6,6 +6,7 @@
 #include <dwarf.h>
 #include <string.h>
 
+#include "base/bisect.h"
 #include "sym/demangle.h"
 #include "sym/elf/elf-file.h"
 
@@ -94,6 +95,12 @@ static GArray *index_units(Dwarf *dwarf, Dwarf_Addr bias)
 }
 
 /* The compilation unit of vaddr; *bias is what its addresses lack of vaddrs. */
+static gboolean range_begins(gconstpointer data, gsize index, guint64 vaddr)
+{
+    const GArray *ranges = data;
+    return g_array_index(ranges, UnitRange, index).first <= vaddr;
+}
+
 static gboolean find_unit(DkElfFile *file, guint64 vaddr, Dwarf_Die *unit, Dwarf_Addr *bias)
 {
     Dwarf *dwarf = dwfl_module_getdwarf(file->module, bias);
@@ -107,15 +114,7 @@ static gboolean find_unit(DkElfFile *file, guint64 vaddr, Dwarf_Die *unit, Dwarf
     DkElfLines *lines = lines_get(file);
     if (!lines->ranges)
         lines->ranges = index_units(dwarf, *bias);
-    guint low = 0;
-    guint high = lines->ranges->len;
-    while (low < high) {
-        guint middle = low + (high - low) / 2;
-        if (g_array_index(lines->ranges, UnitRange, middle).first <= vaddr)
-            low = middle + 1;
-        else
-            high = middle;
-    }
+    gsize low = dk_bisect(lines->ranges->len, range_begins, lines->ranges, vaddr);
     if (!low || vaddr >= g_array_index(lines->ranges, UnitRange, low - 1).end)
         return FALSE;
     *unit = g_array_index(lines->ranges, UnitRange, low - 1).unit;
