@@ -94,13 +94,13 @@ static GArray *index_units(Dwarf *dwarf, Dwarf_Addr bias)
     return ranges;
 }
 
-/* The compilation unit of vaddr; *bias is what its addresses lack of vaddrs. */
 static gboolean range_begins(gconstpointer data, gsize index, guint64 vaddr)
 {
     const GArray *ranges = data;
     return g_array_index(ranges, UnitRange, index).first <= vaddr;
 }
 
+/* The compilation unit of vaddr; *bias is what its addresses lack of vaddrs. */
 static gboolean find_unit(DkElfFile *file, guint64 vaddr, Dwarf_Die *unit, Dwarf_Addr *bias)
 {
     Dwarf *dwarf = dwfl_module_getdwarf(file->module, bias);
