@@ -18,6 +18,7 @@ typedef struct {
     const DkSubject *subject;
     const DkDumpPlan *plan;
     GArray *stacks;     /* of DkMinidumpStack: where the file's offset has to be filled in */
+    guint64 *offs;      /* where each extent of the plan begins, counted from the first one */
     guint64 base_field; /* offset of the base RVA of the Memory64List */
 } DkMinidumpBuilder;
 
@@ -45,6 +46,22 @@ guint32 dk_minidump_put_list(DkMinidumpBuilder *builder, guint32 count, gsize st
 
 /* Copies an entry to the offset at. */
 void dk_minidump_set(DkMinidumpBuilder *builder, guint32 at, const void *data, gsize len);
+
+/*
+ * Where the stack's bytes stand in a file whose memory begins at data_off, and whether an RVA of 32
+ * bits reaches to their end.
+ */
+guint64 dk_minidump_place(const DkMinidumpBuilder *builder, guint64 data_off,
+                          const DkMinidumpStack *stack);
+gboolean dk_minidump_reaches(const DkMinidumpBuilder *builder, guint64 data_off,
+                             const DkMinidumpStack *stack);
+
+/*
+ * A second description of the stacks, for readers that do not know the Memory64List; those only
+ * that an RVA reaches when the memory begins at data_off or before: a range without bytes makes
+ * Breakpad refuse the list.
+ */
+void dk_minidump_write_memory_list(DkMinidumpBuilder *builder, guint64 data_off);
 
 /* The parts: each adds its streams. */
 void dk_minidump_write_threads(DkMinidumpBuilder *builder);

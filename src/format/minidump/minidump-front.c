@@ -80,32 +80,49 @@ static void write_memory64(DkMinidumpBuilder *builder)
     dk_minidump_add_stream(builder, MDMP_MEMORY64_LIST, list);
 }
 
+static void measure_extents(DkMinidumpBuilder *builder)
+{
+    const GArray *extents = builder->plan->extents;
+    guint64 off = 0;
+    for (guint i = 0; i < extents->len; i++) {
+        const DkExtent *extent = &g_array_index(extents, DkExtent, i);
+        builder->offs[i] = off;
+        off += extent->last - extent->first + 1;
+    }
+}
+
 static gboolean starts_at_or_below(gconstpointer data, gsize index, guint64 va)
 {
     const GArray *extents = data;
     return g_array_index(extents, DkExtent, index).first <= va;
 }
 
+guint64 dk_minidump_place(const DkMinidumpBuilder *builder, guint64 data_off,
+                          const DkMinidumpStack *stack)
+{
+    const GArray *extents = builder->plan->extents;
+    gsize low = dk_bisect(extents->len, starts_at_or_below, extents, stack->va);
+    low -= low != 0;
+    return data_off + builder->offs[low] +
+           (stack->va - g_array_index(extents, DkExtent, low).first);
+}
+
+gboolean dk_minidump_reaches(const DkMinidumpBuilder *builder, guint64 data_off,
+                             const DkMinidumpStack *stack)
+{
+    return dk_minidump_place(builder, data_off, stack) + stack->size <= G_MAXUINT32;
+}
+
 /* Fills in where the stacks stand, now that it is known where the memory begins. */
 static void place_stacks(DkMinidumpBuilder *builder, guint64 data_off)
 {
-    const GArray *extents = builder->plan->extents;
-    g_autofree guint64 *offs = g_new(guint64, extents->len + 1);
-    guint64 off = data_off;
-    for (guint i = 0; i < extents->len; i++) {
-        const DkExtent *extent = &g_array_index(extents, DkExtent, i);
-        offs[i] = off;
-        off += extent->last - extent->first + 1;
-    }
     for (guint i = 0; i < builder->stacks->len; i++) {
         const DkMinidumpStack *stack = &g_array_index(builder->stacks, DkMinidumpStack, i);
-        gsize low = dk_bisect(extents->len, starts_at_or_below, extents, stack->va);
-        low -= low != 0;
-        guint64 at = offs[low] + (stack->va - g_array_index(extents, DkExtent, low).first);
-        /* An RVA has 32 bits: a stack behind 4 GiB is in the Memory64List alone. */
+        /* A stack that no RVA reaches is in the Memory64List alone. */
         MdmpLocation location = {0};
-        if (at + stack->size <= G_MAXUINT32)
-            location = (MdmpLocation){stack->size, (guint32)at};
+        if (dk_minidump_reaches(builder, data_off, stack))
+            location = (MdmpLocation){stack->size,
+                                      (guint32)dk_minidump_place(builder, data_off, stack)};
         dk_minidump_set(builder, stack->field, &location, sizeof location);
     }
 }
@@ -159,6 +176,10 @@ static void build(DkMinidumpBuilder *builder, DkMinidumpFront *front)
     MdmpClosing closing = {.version = CLOSING_VERSION, .result_size = DK_OWN_RESULT_SIZE};
     guint32 locator = dk_minidump_put(builder, &closing, sizeof closing, 8);
     dk_minidump_add_stream(builder, MDMP_DUMPKIT_CLOSING, locator);
+    /* The list's own length moves the memory: its upper bound decides what it can hold. */
+    guint64 bound = builder->bytes->len + PAGE +
+                    ((guint64)builder->stacks->len + 1) * sizeof(MdmpMemory);
+    dk_minidump_write_memory_list(builder, bound);
     guint64 data_off = dk_minidump_put(builder, &closing, 0, PAGE);
     closing.off = data_off + builder->plan->bytes;
     closing.size = dk_own_sums_size(closing.off) + DK_OWN_RESULT_SIZE + DK_CHECKSUM_SIZE;
@@ -209,6 +230,9 @@ gboolean dk_minidump_front_build(DkMinidumpFront *front, const DkSubject *subjec
     g_autoptr(GArray) stacks = g_array_new(FALSE, FALSE, sizeof(DkMinidumpStack));
     DkMinidumpBuilder builder = {
         .bytes = bytes, .directory = directory, .subject = subject, .plan = plan, .stacks = stacks};
+    g_autofree guint64 *offs = g_new(guint64, plan->extents->len + 1);
+    builder.offs = offs;
+    measure_extents(&builder);
     build(&builder, front);
     return TRUE;
 }

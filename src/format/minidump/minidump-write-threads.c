@@ -100,44 +100,6 @@ static gint compare_stacks(gconstpointer a, gconstpointer b)
     return left->va < right->va ? -1 : left->va > right->va;
 }
 
-/*
- * A second description of the stacks, for readers that do not know the Memory64List.  Ranges of a
- * list of memory must not overlap, stacks of threads may (a stack that another thread borrowed).
- */
-static void write_memory_list(DkMinidumpBuilder *builder)
-{
-    g_autoptr(GArray) sorted = g_array_copy(builder->stacks);
-    g_autoptr(GArray) merged = g_array_new(FALSE, FALSE, sizeof(DkMinidumpStack));
-    g_array_sort(sorted, compare_stacks);
-    for (guint i = 0; i < sorted->len && merged->len < LIST_MAX; i++) {
-        DkMinidumpStack stack = g_array_index(sorted, DkMinidumpStack, i);
-        DkMinidumpStack *tail = merged->len
-                                    ? &g_array_index(merged, DkMinidumpStack, merged->len - 1)
-                                    : NULL;
-        guint64 end = stack.va + stack.size;
-        if (!tail || stack.va >= tail->va + tail->size) {
-            g_array_append_val(merged, stack);
-        } else if (end > tail->va + tail->size) {
-            /* The part behind the other one; both in one extent, so the sum stays below it. */
-            stack.size = (guint32)(end - (tail->va + tail->size));
-            stack.va = tail->va + tail->size;
-            g_array_append_val(merged, stack);
-        }
-    }
-    if (!merged->len)
-        return;
-    guint32 list = dk_minidump_put_list(builder, merged->len, sizeof(MdmpMemory));
-    for (guint i = 0; i < merged->len; i++) {
-        DkMinidumpStack stack = g_array_index(merged, DkMinidumpStack, i);
-        const MdmpMemory raw = {.va = stack.va};
-        guint32 at = list + 4 + i * (guint32)sizeof raw;
-        dk_minidump_set(builder, at, &raw, sizeof raw);
-        stack.field = at + G_STRUCT_OFFSET(MdmpMemory, location);
-        g_array_append_val(builder->stacks, stack);
-    }
-    dk_minidump_add_stream(builder, MDMP_MEMORY_LIST, list);
-}
-
 static void write_list(DkMinidumpBuilder *builder, const GPtrArray *written)
 {
     guint32 list = dk_minidump_put_list(builder, written->len, sizeof(MdmpThread));
@@ -162,6 +124,56 @@ static void write_list(DkMinidumpBuilder *builder, const GPtrArray *written)
     }
     if (builder->subject->process.exception.valid)
         write_exception(builder, &exception);
+}
+
+/*
+ * The stacks ascending and without overlaps, as a list of memory has to be; stacks of threads may
+ * overlap (one that another thread borrowed).
+ */
+static GArray *merge_stacks(const GArray *stacks)
+{
+    g_autoptr(GArray) sorted = g_array_copy((GArray *)stacks);
+    GArray *merged = g_array_new(FALSE, FALSE, sizeof(DkMinidumpStack));
+    g_array_sort(sorted, compare_stacks);
+    for (guint i = 0; i < sorted->len; i++) {
+        DkMinidumpStack stack = g_array_index(sorted, DkMinidumpStack, i);
+        const DkMinidumpStack *tail = merged->len
+                                          ? &g_array_index(merged, DkMinidumpStack, merged->len - 1)
+                                          : NULL;
+        guint64 from = tail ? tail->va + tail->size : 0;
+        guint64 end = stack.va + stack.size;
+        if (end <= from)
+            continue;
+        if (stack.va < from) {
+            stack.size = (guint32)(end - from);
+            stack.va = from;
+        }
+        g_array_append_val(merged, stack);
+    }
+    return merged;
+}
+
+void dk_minidump_write_memory_list(DkMinidumpBuilder *builder, guint64 data_off)
+{
+    g_autoptr(GArray) merged = merge_stacks(builder->stacks);
+    guint count = 0;
+    for (guint i = 0; i < merged->len && count < LIST_MAX; i++) {
+        const DkMinidumpStack stack = g_array_index(merged, DkMinidumpStack, i);
+        if (dk_minidump_reaches(builder, data_off, &stack))
+            g_array_index(merged, DkMinidumpStack, count++) = stack;
+    }
+    if (!count)
+        return;
+    guint32 list = dk_minidump_put_list(builder, count, sizeof(MdmpMemory));
+    for (guint i = 0; i < count; i++) {
+        DkMinidumpStack stack = g_array_index(merged, DkMinidumpStack, i);
+        const MdmpMemory raw = {.va = stack.va};
+        guint32 at = list + 4 + i * (guint32)sizeof raw;
+        dk_minidump_set(builder, at, &raw, sizeof raw);
+        stack.field = at + G_STRUCT_OFFSET(MdmpMemory, location);
+        g_array_append_val(builder->stacks, stack);
+    }
+    dk_minidump_add_stream(builder, MDMP_MEMORY_LIST, list);
 }
 
 static void write_names(DkMinidumpBuilder *builder, const GPtrArray *written)
@@ -239,7 +251,6 @@ void dk_minidump_write_threads(DkMinidumpBuilder *builder)
             g_ptr_array_add(written, g_ptr_array_index(threads, i));
     }
     write_list(builder, written);
-    write_memory_list(builder);
     write_names(builder, written);
     write_infos(builder, written);
     write_regs(builder, written);
