@@ -83,6 +83,14 @@ static GPtrArray *group_gaps(const DkSubject *subject)
     return groups;
 }
 
+/* That data is cut off stands in front already. */
+static const char *why_of(const Group *group)
+{
+    static const char cut[] = "truncated: ";
+    const char *why = group->first->why;
+    return is_kind(group, "data") && g_str_has_prefix(why, cut) ? why + strlen(cut) : why;
+}
+
 static char *tids_of(const Group *group)
 {
     GString *text = g_string_new(group->ntids == 1 ? "thread " : "threads ");
@@ -99,7 +107,7 @@ static void say_memory(GPtrArray *sentences, const Group *group, const char *wha
     g_autofree char *size = dk_size_text(group->bytes);
     const char *noun = group->mappings == group->count ? "mapping" : "range";
     say(sentences, "memory of %u %s%s (%s) %s: %s", group->count, noun,
-        group->count == 1 ? "" : "s", size, what, group->first->why);
+        group->count == 1 ? "" : "s", size, what, why_of(group));
 }
 
 static void say_group(GPtrArray *sentences, const Group *group)
@@ -121,7 +129,7 @@ static void say_group(GPtrArray *sentences, const Group *group)
         if (has_range(gap))
             say_memory(sentences, group, kinds[i].memory);
         else
-            say(sentences, "%s: %s", kinds[i].other, gap->why);
+            say(sentences, "%s: %s", kinds[i].other, why_of(group));
         return;
     }
     g_autofree char *who = group->ntids ? tids_of(group) : NULL;

@@ -204,10 +204,16 @@ typedef struct {
     guint astray;
 } Threads;
 
+/* A stack that nothing is on yet: the pointer is behind the last byte of its mapping. */
+static gboolean is_empty_stack(Run *run, guint64 sp)
+{
+    return sp && !dk_subject_mapping_at(run->subject, sp) &&
+           !dk_gap_ranges_touch(run->failed, sp, sp) && can_read(run, sp - 1);
+}
+
 static void check_stack(Run *run, const DkThread *thread, guint64 sp, Threads *count)
 {
-    /* A stack that nothing is on yet: the pointer is behind its last byte. */
-    if (can_read(run, sp) || (sp && can_read(run, sp - 1))) {
+    if (can_read(run, sp) || is_empty_stack(run, sp)) {
         count->good++;
     } else if (judge_stack(run, thread, sp) == DK_VERIFY_NOTE) {
         if (count->astray++ < TOLD_MAX)

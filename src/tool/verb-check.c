@@ -65,7 +65,7 @@ static void print_findings(DkOut *out, const DkCheck *check)
         const DkFinding *finding = g_ptr_array_index(check->findings, i);
         const char *word = verdict_word(finding->verdict);
         g_autofree char *text = dk_out_clean(finding->text);
-        dk_out_text(out, "  %s%-7s%s  %-10s  %s\n", verdict_colour(out, finding->verdict), word,
+        dk_out_text(out, "  %s%-7s%s  %-13s  %s\n", verdict_colour(out, finding->verdict), word,
                     dk_out_reset(out), finding->part, text);
         dk_out_begin_object(out, NULL);
         dk_out_string(out, "verdict", word);
@@ -120,6 +120,9 @@ static int print_check(DkTool *tool, const char *path, const DkInput *input, con
     if (!tool->quiet || tool->json) {
         print_header(out, path, input, format);
         print_findings(out, check);
+        if (!check->deep && check->verdict != DK_VERIFY_DAMAGED)
+            dk_out_text(out, "%sThe content was not compared with checksums; --deep does that.%s\n",
+                        dk_out_dim(out), dk_out_reset(out));
         print_unanswered(out, check);
         dk_out_text(out, "\n");
     }
@@ -143,7 +146,7 @@ static int print_unreadable(DkTool *tool, const char *path, const DkInput *input
         return dk_tool_fail(tool, error);
     const char *text = error->message;
     g_autofree char *prefix = g_strconcat(path, ": ", NULL);
-    if (g_str_has_prefix(text, prefix))
+    while (g_str_has_prefix(text, prefix))
         text += strlen(prefix);
     g_autoptr(DkCheck) check = dk_check_new_damaged(input ? "structure" : "container", text);
     check->deep = deep;
