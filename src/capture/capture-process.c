@@ -109,6 +109,7 @@ static gboolean begin_sinks(Capture *capture, GError **error)
 static gboolean carry(Capture *capture, GPtrArray *late, DkProgress *progress, GError **error)
 {
     guint count = capture->options->noutputs;
+    DkLevelKind kind = capture->options->level.kind;
     g_autofree DkSink **sinks = g_new(DkSink *, count);
     for (guint i = 0; i < count; i++)
         sinks[i] = capture->targets[i].sink;
@@ -117,7 +118,9 @@ static gboolean carry(Capture *capture, GPtrArray *late, DkProgress *progress, G
         .plan = capture->dump,
         .sinks = sinks,
         .nsinks = count,
-        .filter = capture->options->level.kind == DK_LEVEL_TRIAGE ? dk_pointed_blank : NULL,
+        .filter = kind == DK_LEVEL_TRIAGE ? dk_pointed_blank
+                  : kind == DK_LEVEL_MINI ? dk_pointed_blank_environment
+                                          : NULL,
         .progress = progress,
     };
     return dk_pipeline_run(&pipeline, late, error);

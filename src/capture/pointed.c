@@ -19,6 +19,8 @@
 /* Entries of the loader's list and of a program's headers that are followed. */
 #define LINKS_MAX 4096
 #define PHDRS_MAX 256
+/* The random bytes, or the platform's name, in front of the arguments. */
+#define ENV_SKIP 16
 
 struct DkPointed {
     DkSource *source;
@@ -242,14 +244,25 @@ gboolean dk_pointed_next(const DkPointed *pointed, guint64 from, guint64 to, gui
     return TRUE;
 }
 
+/* TRUE for a module's header: content of its file, by which debuggers know which one it is. */
+static gboolean is_file_content(const DkSubject *subject, guint64 va)
+{
+    const DkMapping *mapping = va ? dk_subject_mapping_at(subject, va) : NULL;
+    return mapping && !(mapping->flags & DK_MAP_WRITE) &&
+           (mapping->inode || (mapping->path && g_str_equal(mapping->path, "[vdso]")));
+}
+
 void dk_pointed_blank(const DkSubject *subject, guint64 va, guint8 *bytes, gsize len)
 {
     const guint64 blank = DK_BLANK_WORD;
     const DkMapping *recent = NULL;
+    gboolean keep = FALSE;
     for (gsize at = 0; at + 8 <= len; at += 8) {
         guint64 word;
+        if (!at || !((va + at) % PAGE))
+            keep = is_file_content(subject, va + at);
         memcpy(&word, bytes + at, sizeof word);
-        if (recent && word >= recent->first && word <= recent->last)
+        if (keep || (recent && word >= recent->first && word <= recent->last))
             continue;
         const DkMapping *mapping = word ? dk_subject_mapping_at(subject, word) : NULL;
         if (mapping)
@@ -257,6 +270,19 @@ void dk_pointed_blank(const DkSubject *subject, guint64 va, guint8 *bytes, gsize
         else if (word)
             memcpy(bytes + at, &blank, sizeof blank);
     }
+}
+
+void dk_pointed_blank_environment(const DkSubject *subject, guint64 va, guint8 *bytes, gsize len)
+{
+    /* From below: platform's name and random bytes, arguments, environment, the program's name. */
+    guint64 first = MAX(auxv_value(subject, AT_RANDOM), auxv_value(subject, AT_PLATFORM));
+    guint64 end = auxv_value(subject, AT_EXECFN);
+    if (!first || first > G_MAXUINT64 - ENV_SKIP || first + ENV_SKIP >= end)
+        return;
+    first += ENV_SKIP;
+    guint64 begin = MAX(va, first);
+    if (begin < end && va < end && begin - va < len)
+        memset(bytes + (begin - va), 0, (gsize)(MIN(end - va, (guint64)len) - (begin - va)));
 }
 
 void dk_pointed_blank_registers(DkSubject *subject)

@@ -20,10 +20,17 @@ gboolean dk_pointed_next(const DkPointed *pointed, guint64 from, guint64 to, gui
                          guint64 *last);
 
 /*
- * Blanks, in len bytes of stack memory at va (both multiples of 8), every word that is not an
- * address inside a mapping of subject.
+ * Blanks, in len bytes of memory at va (both multiples of 8), every word that is not an address
+ * inside a mapping of subject, but for the content of files that cannot be written to: headers of
+ * modules.
  */
 void dk_pointed_blank(const DkSubject *subject, guint64 va, guint8 *bytes, gsize len);
+
+/*
+ * Zeroes the arguments and the environment, which the kernel put on top of the main thread's stack
+ * (create_elf_tables() of Linux's fs/binfmt_elf.c), where the len bytes at va hold some of it.
+ */
+void dk_pointed_blank_environment(const DkSubject *subject, guint64 va, guint8 *bytes, gsize len);
 
 /* What takes the place of a blanked word: easily told from a zero, and no address. */
 #define DK_BLANK_WORD G_GUINT64_CONSTANT(0x0defaced0defaced)
