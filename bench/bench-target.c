@@ -86,22 +86,28 @@ static uint64_t next_random(uint64_t *state)
     return *state;
 }
 
+/* Lines of a service's log. */
 static void fill_text(char *at, size_t len)
 {
-    static const char *const words[] = {
-        "order",   "account", "the",      "of",     "customer", "and",     "shipped", "to",
-        "invoice", "pending", "error",    "in",     "request",  "session", "for",     "user",
-        "failed",  "with",    "status",   "cached", "value",    "a",       "is",      "name=",
-        "id=",     "http://", "settings", "open",   "closed",   "retry",   "after",   "timeout",
-    };
+    static const char *const levels[] = {"info", "info", "warn", "error"};
+    static const char *const things[] = {"order",   "account", "customer", "invoice",
+                                         "session", "setting", "shipment", "payment"};
+    static const int statuses[] = {200, 200, 200, 204, 301, 404, 500, 503};
     uint64_t state = 88172645463325252;
     for (size_t done = 0; done < len;) {
-        char piece[48];
-        uint64_t value = next_random(&state);
-        int n = snprintf(piece, sizeof piece, value % 5 == 0 ? "%s %lu\n" : "%s ",
-                         words[value >> 8 & 31], (unsigned long)(value >> 16 & 0xffff));
+        char line[200];
+        uint64_t a = next_random(&state);
+        uint64_t b = next_random(&state);
+        int n = snprintf(line, sizeof line,
+                         "2026-11-21T%02u:%02u:%02u.%03uZ level=%s request=%08x user=%u "
+                         "path=/api/v1/%s/%u status=%d time_ms=%u\n",
+                         (unsigned)(a % 24), (unsigned)(a >> 8 & 31), (unsigned)(a >> 16 & 31),
+                         (unsigned)(a >> 24 & 511), levels[a >> 40 & 3], (unsigned)b,
+                         (unsigned)(a >> 44 & 8191), things[b >> 32 & 7],
+                         (unsigned)(b >> 36 & 0xffff), statuses[b >> 52 & 7],
+                         (unsigned)(b >> 56 & 255));
         size_t take = (size_t)n < len - done ? (size_t)n : len - done;
-        memcpy(at + done, piece, take);
+        memcpy(at + done, line, take);
         done += take;
     }
 }

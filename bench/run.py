@@ -327,7 +327,7 @@ def machine(folder):
 
 NOTES = """\
 The target holds its memory in pages of 4 KiB (but where 2 MiB is said): a quarter each zeros, one
-byte value, text and random bytes, all of it written to. A thread of it beats every 0.2 ms; the
+byte value, text (lines of a log) and random bytes, all of it written to. A thread of it beats every 0.2 ms; the
 longest time between two beats while a command ran is its *gap*, the worst of all repetitions.
 Walls and processor times are medians. `sync` runs before each command, so that none pays for
 another's unwritten pages; the kinds take turns. The peer of captures is `gcore`, of opening
