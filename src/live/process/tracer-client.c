@@ -69,6 +69,12 @@ DkTracerClient *dk_tracer_client_new(const char *const *argv, GError **error)
     return client;
 }
 
+void dk_tracer_client_release(DkTracerClient *client)
+{
+    /* It sees the end of the requests; our end stays open, since its number may be waited upon. */
+    shutdown(client->socket, SHUT_RDWR);
+}
+
 gboolean dk_tracer_client_close(DkTracerClient *client)
 {
     int status = 0;

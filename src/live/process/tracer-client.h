@@ -19,6 +19,12 @@ DkTracerClient *dk_tracer_client_new(const char *const *argv,
                                      GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /*
+ * No more requests: the tracer lets go of the target, removes the copy and ends; nothing is waited
+ * for.  Only dk_tracer_client_close() may follow.
+ */
+void dk_tracer_client_release(DkTracerClient *client);
+
+/*
  * Closes the socket, upon which the tracer lets go of the target and ends, and waits for that.
  * FALSE when it had been killed, and may have left something in the target.
  */
