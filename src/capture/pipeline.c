@@ -6,8 +6,8 @@
 #include "base/error.h"
 
 #define PAGE ((gsize)4096)
-/* One read; large reads are what makes process_vm_readv fast. */
-#define PIECE ((gsize)1 << 20)
+/* One read: long enough for process_vm_readv to be fast, and of a size that stays in the cache. */
+#define PIECE ((gsize)256 << 10)
 /* Buffers in flight, for all sinks together. */
 #define BUFFERS 8
 /* Zero pages become a hole when so many bytes of them follow each other. */
@@ -43,8 +43,9 @@ static void piece_unref(Flow *flow, Piece *piece)
 {
     if (!g_atomic_int_dec_and_test(&piece->refs))
         return;
+    /* To the front: the buffer used last is in the cache. */
     if (piece->bytes)
-        g_async_queue_push(flow->free_buffers, piece->bytes);
+        g_async_queue_push_front(flow->free_buffers, piece->bytes);
     g_free(piece);
 }
 
