@@ -217,10 +217,10 @@ static gboolean run(DkConsole *console, const char *word, const DkArgValue *args
     if (!disasm)
         return FALSE;
     Lister lister = {.console = console, .target = console->target, .out = out, .disasm = disasm};
-    guint64 va = args[0].given ? args[0].value : console->code_va;
+    gboolean placed = args[0].given && !args[0].here;
+    guint64 va = placed ? args[0].value : console->code_va;
     gboolean back = g_str_equal(word, "ub"), whole = g_str_equal(word, "uf");
-    if (!args[0].given && (back || whole || !console->code_valid) &&
-        !dk_console_ip(console, &va, error))
+    if (!placed && (back || whole || !console->code_valid) && !dk_console_ip(console, &va, error))
         return FALSE;
     guint64 count = args[0].bytes ? 0 : args[0].count ? args[0].count : INSTRUCTIONS_DEFAULT;
     if (count > INSTRUCTIONS_MAX || args[0].count > (guint64)INSTRUCTIONS_MAX * INSN_MAX_BYTES) {

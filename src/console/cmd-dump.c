@@ -248,9 +248,10 @@ static gboolean run(DkConsole *console, const char *word, const DkArgValue *args
     Dumper dumper = {.console = console, .out = out, .kind = kind, .size = kind->size};
     if (!dumper.size)
         dumper.size = dk_target_pointer_size(console->target);
-    guint64 va = args[0].given ? args[0].value : console->dump_va;
+    gboolean placed = args[0].given && !args[0].here;
+    guint64 va = placed ? args[0].value : console->dump_va;
     guint64 count = args[0].count;
-    if (!args[0].given && !console->dump_word && !dk_console_ip(console, &va, error))
+    if (!placed && !console->dump_word && !dk_console_ip(console, &va, error))
         return FALSE;
     if (args[0].bytes)
         count = count / dumper.size + (count % dumper.size != 0);

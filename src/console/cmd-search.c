@@ -240,8 +240,8 @@ static gboolean run(DkConsole *console, const char *word, const DkArgValue *args
     DkArgValue range = {0};
     if (!parse_kind(&searcher, &at, error) || !dk_console_parse_range(console, &at, &range, error))
         return FALSE;
-    if (!range.count)
-        return dk_console_usage(console, at, error, "the range has no length; give L or an end");
+    if (!range.count || range.here)
+        return dk_console_usage(console, at, error, "the range needs an address, and L or an end");
     if (!parse_pattern(&searcher, at, error))
         return FALSE;
     guint unit = range.bytes ? 1 : unit_of(searcher.kind);

@@ -17,7 +17,7 @@ typedef struct DkCommand DkCommand;
 
 typedef enum {
     DK_ARG_EXPRESSION, /* MASM expression, gives an address or number */
-    DK_ARG_RANGE,      /* "addr", "addr Lcount" or "addr addr": address and count */
+    DK_ARG_RANGE,      /* "addr", "addr Lcount", "addr addr" or "Lcount": address and count */
     DK_ARG_WORD,       /* one word, as it stands */
     DK_ARG_REST,       /* the rest of the line, as it stands */
 } DkArgKind;
@@ -41,6 +41,7 @@ typedef struct {
     guint64 value;    /* DK_ARG_EXPRESSION, DK_ARG_RANGE: the address */
     guint64 count;    /* DK_ARG_RANGE: objects after L, or bytes of "addr addr"; 0: not given */
     gboolean bytes;   /* DK_ARG_RANGE: count is bytes (two addresses were given) */
+    gboolean here;    /* DK_ARG_RANGE: only a count was given, value is not meaningful */
     const char *text; /* DK_ARG_WORD, DK_ARG_REST: lent until the command ends */
 } DkArgValue;
 

@@ -40,7 +40,10 @@ guint64 dk_console_va(DkConsole *console, guint64 value);
 gboolean dk_console_parse(DkConsole *console, const char **at, guint64 *value,
                           GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
-/* As dk_console_parse() for a range: "addr", "addr Lcount", "addr L?count" or "addr addr". */
+/*
+ * As dk_console_parse() for a range: "addr", "addr Lcount", "addr L?count",
+ * "addr addr", or "Lcount" alone (then `here` is set).
+ */
 gboolean dk_console_parse_range(DkConsole *console, const char **at, DkArgValue *range,
                                 GError **error) G_GNUC_WARN_UNUSED_RESULT;
 

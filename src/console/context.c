@@ -197,23 +197,31 @@ static gboolean is_length(const char *at)
     return *at == 'l' && at[1] && (g_ascii_isxdigit(at[1]) || strchr("?@( ", at[1]));
 }
 
+/* "Lcount" or "L?count", of which "L" was seen. */
+static gboolean parse_length(DkConsole *console, const char **at, DkArgValue *range, GError **error)
+{
+    const char *length = ++*at;
+    if (**at == '?')
+        ++*at;
+    if (!dk_console_parse(console, at, &range->count, error))
+        return FALSE;
+    return range->count || dk_console_usage(console, length, error, "the length is zero");
+}
+
 gboolean dk_console_parse_range(DkConsole *console, const char **at, DkArgValue *range,
                                 GError **error)
 {
+    range->given = TRUE;
+    /* Behind "L" alone a symbol would be as good; a digit tells that it is none. */
+    if (is_length(*at) && (g_ascii_isxdigit((*at)[1]) || (*at)[1] == '?')) {
+        range->here = TRUE;
+        return parse_length(console, at, range, error);
+    }
     if (!dk_console_parse(console, at, &range->value, error))
         return FALSE;
-    range->given = TRUE;
     range->value = dk_console_va(console, range->value);
-    if (is_length(*at)) {
-        const char *length = ++*at;
-        if (**at == '?')
-            ++*at;
-        if (!dk_console_parse(console, at, &range->count, error))
-            return FALSE;
-        if (!range->count)
-            return dk_console_usage(console, length, error, "the length is zero");
-        return TRUE;
-    }
+    if (is_length(*at))
+        return parse_length(console, at, range, error);
     if (!**at)
         return TRUE;
     const char *second = *at;
