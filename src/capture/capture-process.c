@@ -83,6 +83,19 @@ static gboolean open_outputs(Capture *capture, GError **error)
     return TRUE;
 }
 
+/* Says what the page filter of a level takes out of the pages that are there. */
+static void note_blanks(DkSubject *subject, DkLevelKind kind)
+{
+    guint64 first;
+    guint64 end;
+    if (kind == DK_LEVEL_TRIAGE)
+        dk_subject_add_gap(subject, "excluded", 1, 0, 0,
+                           "values on stacks and in registers that are no addresses: level triage");
+    else if (kind == DK_LEVEL_MINI && dk_pointed_environment(subject, &first, &end))
+        dk_subject_add_gap(subject, "excluded", first, end - 1, 0,
+                           "arguments and environment, blanked: level mini");
+}
+
 static void describe(Capture *capture)
 {
     DkSubject *subject = capture->source->subject;
@@ -90,6 +103,7 @@ static void describe(Capture *capture)
     subject->origin.level = dk_level_name(&capture->options->level);
     dk_elf_identify_modules(subject, capture->source->space);
     capture->dump = dk_level_plan(&capture->options->level, capture->source);
+    note_blanks(subject, capture->options->level.kind);
     if (capture->options->level.kind == DK_LEVEL_TRIAGE)
         dk_pointed_blank_registers(subject);
 }

@@ -272,14 +272,23 @@ void dk_pointed_blank(const DkSubject *subject, guint64 va, guint8 *bytes, gsize
     }
 }
 
-void dk_pointed_blank_environment(const DkSubject *subject, guint64 va, guint8 *bytes, gsize len)
+gboolean dk_pointed_environment(const DkSubject *subject, guint64 *first, guint64 *end)
 {
     /* From below: platform's name and random bytes, arguments, environment, the program's name. */
-    guint64 first = MAX(auxv_value(subject, AT_RANDOM), auxv_value(subject, AT_PLATFORM));
-    guint64 end = auxv_value(subject, AT_EXECFN);
-    if (!first || first > G_MAXUINT64 - ENV_SKIP || first + ENV_SKIP >= end)
+    guint64 below = MAX(auxv_value(subject, AT_RANDOM), auxv_value(subject, AT_PLATFORM));
+    *end = auxv_value(subject, AT_EXECFN);
+    if (!below || below > G_MAXUINT64 - ENV_SKIP || below + ENV_SKIP >= *end)
+        return FALSE;
+    *first = below + ENV_SKIP;
+    return TRUE;
+}
+
+void dk_pointed_blank_environment(const DkSubject *subject, guint64 va, guint8 *bytes, gsize len)
+{
+    guint64 first;
+    guint64 end;
+    if (!dk_pointed_environment(subject, &first, &end))
         return;
-    first += ENV_SKIP;
     guint64 begin = MAX(va, first);
     if (begin < end && va < end && begin - va < len)
         memset(bytes + (begin - va), 0, (gsize)(MIN(end - va, (guint64)len) - (begin - va)));

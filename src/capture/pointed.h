@@ -27,6 +27,12 @@ gboolean dk_pointed_next(const DkPointed *pointed, guint64 from, guint64 to, gui
 void dk_pointed_blank(const DkSubject *subject, guint64 va, guint8 *bytes, gsize len);
 
 /*
+ * Where the arguments and the environment stand: from *first up to *end, which is not inside. FALSE
+ * when auxv does not tell.
+ */
+gboolean dk_pointed_environment(const DkSubject *subject, guint64 *first, guint64 *end);
+
+/*
  * Zeroes the arguments and the environment, which the kernel put on top of the main thread's stack
  * (create_elf_tables() of Linux's fs/binfmt_elf.c), where the len bytes at va hold some of it.
  */
