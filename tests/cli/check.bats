@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# check: its verdicts, its exit status, and that --deep finds any changed byte.
+# The verb check: its verdicts, its exit status, and that --deep finds any changed byte.
 # check: limit=900
 # shellcheck disable=SC2154 # run sets stderr
 
