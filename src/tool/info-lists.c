@@ -7,6 +7,7 @@
 #include "base/size.h"
 #include "capture/coverage.h"
 #include "mem/source.h"
+#include "tool/gap-json.h"
 
 #define HEX "0x%" G_GINT64_MODIFIER "x"
 /* Rows of a table in text when not all are asked for. */
@@ -449,20 +450,6 @@ static void gap_row(const DkInfoList *list, const DkGap *gap)
     dk_out_table_cell(out, "%s", gap->why);
 }
 
-static void json_gap(const DkInfoList *list, const DkGap *gap)
-{
-    DkOut *out = list->out;
-    dk_out_begin_object(out, NULL);
-    dk_out_string(out, "what", gap->what);
-    dk_out_bool(out, "failure", dk_gap_is_failure(gap));
-    json_range(out, gap->first, gap->last);
-    json_size(out, "size", dk_size_of_range(gap->first, gap->last));
-    if (gap->tid)
-        dk_out_int(out, "tid", gap->tid);
-    dk_out_string(out, "why", gap->why);
-    dk_out_end(out);
-}
-
 void dk_info_gaps(const DkInfoList *list)
 {
     static const DkColumn columns[] = {
@@ -475,7 +462,7 @@ void dk_info_gaps(const DkInfoList *list)
     dk_out_begin_array(list->out, "gaps");
     for (guint i = 0; i < rows_of(list, gaps->len); i++) {
         if (dk_out_is_json(list->out))
-            json_gap(list, g_ptr_array_index(gaps, i));
+            dk_gap_json(list->out, g_ptr_array_index(gaps, i));
         else
             gap_row(list, g_ptr_array_index(gaps, i));
     }

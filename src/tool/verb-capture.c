@@ -11,6 +11,7 @@
 #include "format/registry.h"
 #include "live/process/proc-files.h"
 #include "live/process/target-lookup.h"
+#include "tool/gap-json.h"
 #include "tool/progress-line.h"
 #include "tool/verb.h"
 #include "tool/version.h"
@@ -264,9 +265,10 @@ static guint64 size_of(const char *path)
     return stat(path, &st) == 0 ? (guint64)st.st_size : 0;
 }
 
+/* What is missing; what is left out by intent only when asked for more. */
 static void print_gaps(DkTool *tool, const DkCaptureResult *result, DkOut *out)
 {
-    dk_out_begin_array(out, "gaps");
+    dk_gaps_json(out, result->gaps);
     for (guint i = 0; i < result->gaps->len; i++) {
         const DkGap *gap = g_ptr_array_index(result->gaps, i);
         gboolean failure = dk_gap_is_failure(gap);
@@ -279,18 +281,7 @@ static void print_gaps(DkTool *tool, const DkCaptureResult *result, DkOut *out)
         if (failure || tool->verbosity || g_str_equal(gap->what, "instant"))
             dk_out_text(out, "  %s: %s %s: %s\n", failure ? "missing" : "note", gap->what, where,
                         gap->why);
-        dk_out_begin_object(out, NULL);
-        dk_out_string(out, "what", gap->what);
-        if (gap->first <= gap->last) {
-            dk_out_hex(out, "first", gap->first);
-            dk_out_hex(out, "last", gap->last);
-        }
-        if (gap->tid)
-            dk_out_int(out, "tid", gap->tid);
-        dk_out_string(out, "why", gap->why);
-        dk_out_end(out);
     }
-    dk_out_end(out);
 }
 
 static void print_result(DkTool *tool, const DkProcessPlan *plan, const GArray *outputs,

@@ -8,9 +8,11 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "capture/coverage.h"
 #include "console/command.h"
 #include "format/registry.h"
 #include "io/input.h"
+#include "tool/gap-json.h"
 #include "tool/verb.h"
 
 #define HISTORY_LINES 1000
@@ -117,25 +119,35 @@ static void say_reason(Session *session)
     say(session, "reason: %s", reason);
 }
 
+static void say_gap(Session *session, const DkGap *gap)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+    if (gap->first <= gap->last) {
+        g_autofree char *first = dk_target_format_va(session->target, gap->first);
+        g_autofree char *last = dk_target_format_va(session->target, gap->last);
+        g_string_append_printf(text, " %s to %s", first, last);
+    }
+    if (gap->tid)
+        g_string_append_printf(text, "%s thread %u", text->len ? " of" : "", gap->tid);
+    say(session, "the dump lacks: %s%s (%s)", gap->what, text->str, gap->why);
+}
+
+/* What failed, one by one; of what was meant to be so, how much. */
 static void say_gaps(Session *session)
 {
     const GPtrArray *gaps = dk_target_subject(session->target)->gaps;
-    for (guint i = 0; i < MIN(gaps->len, GAPS_SHOWN); i++) {
-        const DkGap *gap = gaps->pdata[i];
-        g_autoptr(GString) text = g_string_new("the dump lacks: ");
-        g_string_append(text, gap->what);
-        if (gap->first <= gap->last) {
-            g_autofree char *first = dk_target_format_va(session->target, gap->first);
-            g_autofree char *last = dk_target_format_va(session->target, gap->last);
-            g_string_append_printf(text, " %s to %s", first, last);
-        }
-        if (gap->tid)
-            g_string_append_printf(text, " of thread %u", gap->tid);
-        say(session, "%s (%s)", text->str, gap->why);
+    guint failures = 0;
+    for (guint i = 0; i < gaps->len; i++) {
+        const DkGap *gap = g_ptr_array_index(gaps, i);
+        if (dk_gap_is_failure(gap) && ++failures <= GAPS_SHOWN)
+            say_gap(session, gap);
     }
-    if (gaps->len > GAPS_SHOWN)
+    if (failures > GAPS_SHOWN)
         say(session, "the dump lacks %u more things; \"dumpkit check\" names them",
-            gaps->len - GAPS_SHOWN);
+            failures - GAPS_SHOWN);
+    if (gaps->len > failures)
+        say(session, "%u part%s left out on purpose; \"dumpkit check\" says which",
+            gaps->len - failures, gaps->len - failures == 1 ? " was" : "s were");
 }
 
 static void greet(Session *session)
@@ -168,21 +180,7 @@ static void greet_json(Session *session)
     dk_out_string(out, "exe", subject->process.exe);
     dk_out_int(out, "threads", subject->process.threads->len);
     dk_out_string(out, "reason", reason);
-    dk_out_begin_array(out, "gaps");
-    for (guint i = 0; i < subject->gaps->len; i++) {
-        const DkGap *gap = subject->gaps->pdata[i];
-        dk_out_begin_object(out, NULL);
-        dk_out_string(out, "what", gap->what);
-        if (gap->first <= gap->last) {
-            dk_out_hex(out, "first", gap->first);
-            dk_out_hex(out, "last", gap->last);
-        }
-        if (gap->tid)
-            dk_out_int(out, "tid", gap->tid);
-        dk_out_string(out, "why", gap->why);
-        dk_out_end(out);
-    }
-    dk_out_end(out);
+    dk_gaps_json(out, subject->gaps);
 }
 
 /* Errors were printed where the command's output goes. */
