@@ -127,7 +127,7 @@ def shell_scripts(files):
 def suites_fast():
     found = [Suite("build", status("build", ["make", "BUILD=build"], 1800)),
              Suite("unit", unit("build", 120), needs=("build",))]
-    if os.path.isdir("tests/golden"):
+    if golden("build", 0):
         found.append(Suite("golden", golden("build", 150), needs=("build",)))
     found.append(Suite("meta", meta("build"), needs=("build",)))
     return found
@@ -149,14 +149,14 @@ def suites_all():
     if glob.glob("tests/live/*.bats"):
         found.append(Suite("live", bats("tests/live/*.bats", "build-gcc", 600), needs=gcc))
     found.append(Suite("unit", unit("build-gcc", 120), needs=gcc))
-    if os.path.isdir("tests/golden"):
+    if golden("build-gcc", 0):
         found.append(Suite("golden", golden("build-gcc", 300), needs=gcc))
     found += [
         Suite("cli", bats("tests/cli/*.bats", "build-gcc", 300), needs=gcc),
         Suite("meta", meta("build-gcc"), needs=gcc),
         Suite("unit-asan", unit("build-asan", 300), needs=asan),
     ]
-    if os.path.isdir("tests/golden"):
+    if golden("build-asan", 0):
         found.append(Suite("golden-asan", golden("build-asan", 600), needs=asan))
     found.append(Suite("cli-asan", bats("tests/cli/*.bats", "build-asan", 600), needs=asan))
     if glob.glob("tests/fuzz/fuzz-*.c"):

@@ -257,6 +257,11 @@ class Runner:
 
     def run(self):
         """Runs all suites; the exit status."""
+        def stop(number, frame):
+            raise KeyboardInterrupt
+
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, stop)
         try:
             while not all(suite.done for suite in self.suites):
                 self.step()
