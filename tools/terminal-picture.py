@@ -39,7 +39,7 @@ def style_after(style, codes):
 def cells_of(text, columns):
     """Lines of (style, character), broken where the terminal breaks them."""
     style, lines = (False, False, None), [[]]
-    for token in TOKEN.finditer(text.replace("\r\n", "\n").replace("\t", " " * 4)):
+    for token in TOKEN.finditer(text.replace("\r\n", "\n")):
         if token.group(2) == "m":
             style = style_after(style, token.group(1))
         for char in token.group(3) or "":
@@ -47,6 +47,8 @@ def cells_of(text, columns):
                 lines.append([])
             elif char == "\r":
                 lines[-1] = []
+            elif char == "\t":
+                lines[-1] += [(style, " ")] * (8 - len(lines[-1]) % 8)
             elif char.isprintable():
                 if len(lines[-1]) == columns:
                     lines.append([])
@@ -59,13 +61,15 @@ def cells_of(text, columns):
 
 
 def pieces_of(line):
-    """Stretches of one style: (column, style, text)."""
+    """Stretches of one style without wide gaps, since some viewers close those up."""
     pieces = []
-    for column, (style, char) in enumerate(line):
-        if pieces and pieces[-1][1] == style:
-            pieces[-1][2].append(char)
-        else:
-            pieces.append((column, style, [char]))
+    for found in re.finditer(r"\S+( \S+)*", "".join(char for _, char in line)):
+        for column in range(*found.span()):
+            style, char = line[column]
+            if column > found.start() and pieces[-1][1] == style:
+                pieces[-1][2].append(char)
+            else:
+                pieces.append((column, style, [char]))
     return [(column, style, "".join(chars)) for column, style, chars in pieces]
 
 
@@ -73,6 +77,8 @@ def text_element(column, row, style, text):
     bold, dim, colour = style
     column += len(text) - len(text.lstrip())
     text = text.strip()
+    if not text:
+        return ""
     look = f' fill="{colour}"' if colour else ""
     look += ' font-weight="bold"' if bold else ""
     look += ' opacity=".6"' if dim else ""
@@ -86,8 +92,7 @@ def picture(lines, columns, title):
     height = BAR + LINE * len(lines) + MARGIN
     yield (f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:g}" height="{height:g}" '
            f'viewBox="0 0 {width:g} {height:g}" font-size="12" fill="{FORE}" '
-           'font-family="ui-monospace,SFMono-Regular,Menlo,Consolas,DejaVu Sans Mono,monospace" '
-           'style="white-space:pre">')
+           'font-family="ui-monospace,SFMono-Regular,Menlo,Consolas,DejaVu Sans Mono,monospace">')
     yield f"<title>{escape(title)}</title>"
     yield f'<rect width="{width:g}" height="{height:g}" rx="8" fill="{BACK}"/>'
     yield f'<path d="M0 {BAR - 4}V8a8 8 0 0 1 8-8h{width - 16:g}a8 8 0 0 1 8 8v{BAR - 12}z" ' \
@@ -98,8 +103,9 @@ def picture(lines, columns, title):
            f'{escape(title)}</text>')
     for row, line in enumerate(lines):
         for column, style, text in pieces_of(line):
-            if text.strip():
-                yield text_element(column, row, style, text)
+            element = text_element(column, row, style, text)
+            if element:
+                yield element
     yield "</svg>"
 
 
