@@ -141,27 +141,57 @@ int dk_snapshot_make(DkSnapshot *snapshot, DkBorrower *borrower, pid_t target, g
     return err ? err : reaped;
 }
 
-/* Stops one thread of the target and lets it take the death note of the copy. */
+/* The main thread's stack; an empty range when it cannot be told. */
+static void find_stack(pid_t target, guint64 *first, guint64 *last)
+{
+    g_autofree char *maps = dk_proc_read("", target, "maps", NULL, NULL);
+    g_autoptr(DkSubject) subject = dk_subject_new();
+    *first = 1;
+    *last = 0;
+    if (!maps || !dk_proc_maps_parse(maps, subject, NULL))
+        return;
+    for (guint i = 0; i < subject->process.mappings->len; i++) {
+        const DkMapping *mapping = g_ptr_array_index(subject->process.mappings, i);
+        if (mapping->path && g_str_equal(mapping->path, "[stack]")) {
+            *first = mapping->first;
+            *last = mapping->last;
+        }
+    }
+}
+
+/* One thread takes the death note; with_frame: only if it can restore itself when we are killed. */
+static int reap_by(pid_t tid, long inside, const DkGadgets *gadgets, guint64 stack_first,
+                   guint64 stack_last, gboolean with_frame)
+{
+    DkTracee tracee = {.tid = tid};
+    DkBorrower borrower;
+    if (ptrace(PTRACE_SEIZE, tid, NULL, NULL) < 0)
+        return ESRCH;
+    int err = dk_tracee_interrupt(&tracee, REAP_STOP_MS);
+    if (err)
+        return err;
+    err = dk_borrower_init(&borrower, &tracee, gadgets, 0, stack_first, stack_last);
+    if (!err) {
+        err = with_frame && !borrower.frame_va ? ENOEXEC : reap_inside(&borrower, inside);
+        dk_borrower_clear(&borrower);
+    }
+    dk_tracee_detach(&tracee);
+    return err;
+}
+
+/* Stops one thread of the target, best the main one, and lets it take the death note of the copy.
+ */
 static int reap_in_target(pid_t target, long inside, const DkGadgets *gadgets)
 {
+    guint64 stack_first;
+    guint64 stack_last;
+    find_stack(target, &stack_first, &stack_last);
+    int err = reap_by(target, inside, gadgets, stack_first, stack_last, TRUE);
+    if (!err)
+        return 0;
     g_autoptr(GArray) tasks = dk_proc_tasks("", target);
-    int err = ESRCH;
-    for (guint i = 0; tasks && i < tasks->len; i++) {
-        DkTracee tracee = {.tid = g_array_index(tasks, pid_t, i)};
-        DkBorrower borrower;
-        if (ptrace(PTRACE_SEIZE, tracee.tid, NULL, NULL) < 0)
-            continue;
-        if (dk_tracee_interrupt(&tracee, REAP_STOP_MS) != 0)
-            continue;
-        err = dk_borrower_init(&borrower, &tracee, gadgets, 0, 1, 0);
-        if (!err) {
-            err = reap_inside(&borrower, inside);
-            dk_borrower_clear(&borrower);
-        }
-        dk_tracee_detach(&tracee);
-        if (!err)
-            return 0;
-    }
+    for (guint i = 0; err && tasks && i < tasks->len; i++)
+        err = reap_by(g_array_index(tasks, pid_t, i), inside, gadgets, 1, 0, FALSE);
     return err;
 }
 
