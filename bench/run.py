@@ -89,7 +89,7 @@ def capture(target, folder, *options, name="dump.core", keep=False):
     said = json.loads(run.output)
     if not said["complete"]:
         sys.exit(f"bench: the dump is not complete: {run.output}")
-    run.pause = said["pause_ms"]
+    run.pause = said["pause_ns"] / 1e6
     run.size = os.stat(path).st_size
     run.disk = os.stat(path).st_blocks * 512
     if not keep:

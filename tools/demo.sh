@@ -78,6 +78,6 @@ import sys
 with open("capture.json", encoding="utf-8") as file:
     done = json.load(file)
 print("\n%spause %.1f ms, size %.1f MiB, time %.2f s, %s%s" % (
-    sys.argv[1], done["pause_ms"], done["outputs"][0]["size_bytes"] / 2**20,
-    done["duration_ms"] / 1000, "complete" if done["complete"] else "NOT complete", sys.argv[2]))
+    sys.argv[1], done["pause_ns"] / 1e6, done["outputs"][0]["size_bytes"] / 2**20,
+    done["duration_ns"] / 1e9, "complete" if done["complete"] else "NOT complete", sys.argv[2]))
 PYTHON

@@ -195,12 +195,6 @@ void dk_out_hex(DkOut *out, const char *name, guint64 value)
     json_builder_add_string_value(out->builder, text);
 }
 
-void dk_out_double(DkOut *out, const char *name, double value)
-{
-    if (member(out, name))
-        json_builder_add_double_value(out->builder, value);
-}
-
 void dk_out_bool(DkOut *out, const char *name, gboolean value)
 {
     if (member(out, name))

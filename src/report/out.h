@@ -53,7 +53,6 @@ void dk_out_end(DkOut *out);
 void dk_out_string(DkOut *out, const char *name, const char *value); /* NULL gives null */
 void dk_out_int(DkOut *out, const char *name, gint64 value);
 void dk_out_hex(DkOut *out, const char *name, guint64 value); /* a string "0x..." */
-void dk_out_double(DkOut *out, const char *name, double value);
 void dk_out_bool(DkOut *out, const char *name, gboolean value);
 
 /*

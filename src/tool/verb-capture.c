@@ -242,7 +242,7 @@ static void print_plan(Wish *wish, const DkProcessPlan *plan, const GArray *outp
     dk_out_int(out, "threads", plan->threads);
     dk_out_string(out, "method", dk_method_name(plan->method));
     dk_out_string(out, "why", plan->why);
-    dk_out_double(out, "pause_ms", (double)plan->pause_ns / 1e6);
+    dk_out_int(out, "pause_ns", plan->pause_ns);
     dk_out_string(out, "level", level);
     dk_out_int(out, "size_bytes", (gint64)bytes);
     dk_out_begin_array(out, "outputs");
@@ -295,8 +295,8 @@ static void print_result(DkTool *tool, const DkProcessPlan *plan, const GArray *
     dk_out_string(out, "method", dk_method_name(result->method));
     dk_out_string(out, "why", result->why);
     dk_out_int(out, "threads", result->threads);
-    dk_out_double(out, "pause_ms", (double)result->pause_ns / 1e6);
-    dk_out_double(out, "duration_ms", (double)result->duration_ns / 1e6);
+    dk_out_int(out, "pause_ns", result->pause_ns);
+    dk_out_int(out, "duration_ns", result->duration_ns);
     dk_out_int(out, "memory_bytes", (gint64)result->bytes);
     dk_out_int(out, "present_bytes", (gint64)result->present);
     dk_out_bool(out, "complete", result->complete);
