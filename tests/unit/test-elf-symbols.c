@@ -44,10 +44,11 @@ static const DkSymbol *find_symbol(DkSymFile *file, guint64 rva, const char *nam
 }
 
 /* nm prints "address [size] letter name"; capitals are global. */
-static void compare_with_nm(const char *name, guint64 base_va, const char *nm_options)
+static void compare_with_nm(const char *name, guint64 base_va)
 {
     g_autofree char *path = fixture(name);
-    g_autofree char *command = g_strdup_printf("nm --defined-only -S %s %s", nm_options, path);
+    g_autofree char *command = g_strdup_printf("nm --defined-only -S %s %s",
+                                               DK_DEMANGLE ? "-C" : "", path);
     g_auto(GStrv) lines = output_of(command);
     if (!lines) {
         g_test_skip("nm is not installed");
@@ -97,8 +98,8 @@ static void compare_with_nm(const char *name, guint64 base_va, const char *nm_op
 
 static void test_nm(void)
 {
-    compare_with_nm("sym-sample", BASE_VA, "");
-    compare_with_nm("sym-sample-fixed", 0, "");
+    compare_with_nm("sym-sample", BASE_VA);
+    compare_with_nm("sym-sample-fixed", 0);
 }
 
 static void test_lookup(void)
@@ -131,6 +132,11 @@ static void test_lookup(void)
     const DkSymbol *chosen = dk_symfile_by_name(file, "sample_chosen");
     g_assert_nonnull(chosen);
     g_assert_true(chosen->is_function);
+    const DkSymbol *mangled = dk_symfile_by_name(file, DK_DEMANGLE ? "sample::mangled"
+                                                                   : "_ZN6sample7mangledEi");
+    g_assert_nonnull(mangled);
+    if (DK_DEMANGLE)
+        g_assert_cmpstr(mangled->name, ==, "sample::mangled(int)");
     g_assert_null(dk_symfile_by_name(file, "sample"));
     g_assert_null(dk_symfile_by_name(file, "printf"));
     g_assert_null(dk_symfile_at(file, 0));

@@ -184,6 +184,58 @@ static void test_sysroot(void)
     remove_tree(dir);
 }
 
+/* Unpacks a file of drgn's in the corpus; FALSE when it, or zstd, is not there. */
+static gboolean unpack(const char *dir, const char *name)
+{
+    const char *given = g_getenv("DUMPKIT_CORPUS");
+    g_autofree char *packed = g_strdup_printf("%s/elf-bin/osandov__drgn/%s.zst",
+                                              given ? given : DK_SOURCE_ROOT "/../shared/corpus",
+                                              name);
+    g_autofree char *path = g_build_filename(dir, name, NULL);
+    const char *const argv[] = {"zstd", "-qdf", packed, "-o", path, NULL};
+    int status = 1;
+    return g_file_test(packed, G_FILE_TEST_IS_REGULAR) &&
+           g_spawn_sync(NULL, (char **)argv, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL, NULL,
+                        &status, NULL) &&
+           status == 0;
+}
+
+static gboolean count_type(const DkType *type, gpointer data)
+{
+    ++*(guint *)data;
+    return TRUE;
+}
+
+/* What dwz moved into a file of its own is found by .gnu_debugaltlink. */
+static void test_dwz(void)
+{
+    g_autofree char *dir = g_dir_make_tmp("dumpkit-XXXXXX", NULL);
+    if (!unpack(dir, "crashme.dwz") || !unpack(dir, "crashme.alt")) {
+        g_test_skip("needs the corpus and zstd");
+        remove_tree(dir);
+        return;
+    }
+    g_autofree char *path = g_build_filename(dir, "crashme.dwz", NULL);
+    g_autofree char *alt = g_build_filename(dir, "crashme.alt", NULL);
+    for (guint pass = 0; pass < 2; pass++) {
+        LoadedElf elf;
+        loaded_elf_init(&elf, path, BASE_VA);
+        g_autoptr(DkSymFile) file = dk_symstore_open(elf.subject, elf.module, elf.space, NULL,
+                                                     NULL);
+        g_assert_nonnull(file);
+        g_assert_cmpstr(file->kind, ==, "dwarf");
+        guint types = 0;
+        file->ops->foreach_type(file, count_type, &types);
+        if (pass == 0)
+            g_assert_cmpuint(types, >, 0);
+        else
+            g_assert_cmpuint(types, ==, 0);
+        loaded_elf_clear(&elf);
+        g_unlink(alt);
+    }
+    remove_tree(dir);
+}
+
 /* A program that was deleted or replaced is read from memory. */
 static void test_memory(void)
 {
@@ -513,6 +565,7 @@ int main(int argc, char **argv)
     g_test_add_func("/symfile/soname", test_soname);
     g_test_add_func("/symfile/debug-files", test_debug_files);
     g_test_add_func("/symfile/build-id-store", test_build_id_store);
+    g_test_add_func("/symfile/dwz", test_dwz);
     g_test_add_func("/symfile/sysroot", test_sysroot);
     g_test_add_func("/symfile/memory", test_memory);
     g_test_add_func("/symfile/deleted-and-back", test_deleted_and_back);

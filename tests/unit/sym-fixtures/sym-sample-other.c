@@ -15,3 +15,11 @@ __attribute__((noinline)) int sample_other(sample_hidden *hidden, int number)
 {
     return hidden ? (int)hidden->secret + number : (int)sample_kept.secret;
 }
+
+/* A name as C++ compilers make it: sample::mangled(int). */
+int sample_mangled(int number) __asm__("_ZN6sample7mangledEi");
+
+__attribute__((noinline, used)) int sample_mangled(int number)
+{
+    return number * 11;
+}
