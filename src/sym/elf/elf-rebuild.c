@@ -12,6 +12,11 @@
 
 #define PAGE 4096
 
+/* Entries behind the last bucket of a GNU hash table; real ones share a bucket by twos and threes.
+ */
+#define HASH_CHAIN_MAX 4096
+#define HASH_BUCKETS_MAX (1 << 22)
+
 /* Copies first_va..first_va+len to off as far as it is there; FALSE with errno. */
 static gboolean copy_range(int fd, DkSpace *space, guint64 va, guint64 off, guint64 len,
                            guint64 *copied)
@@ -104,6 +109,75 @@ static gboolean fix_dynamic(int fd, const DkElfImage *image, guint64 bias)
     return TRUE;
 }
 
+/* A 32-bit word of the file at vaddr; FALSE when no segment has it. */
+static gboolean word_at(int fd, const DkElfImage *image, guint64 vaddr, guint32 *value)
+{
+    for (guint i = 0; i < image->nsegments; i++) {
+        const DkElfSegment *segment = &image->segments[i];
+        if (segment->type != PT_LOAD || vaddr < segment->vaddr || segment->filesz < 4 ||
+            vaddr - segment->vaddr > segment->filesz - 4)
+            continue;
+        guint32 word;
+        if (dk_fd_pread_all(fd, &word, sizeof word, segment->offset + (vaddr - segment->vaddr)) !=
+            sizeof word)
+            return FALSE;
+        *value = GUINT32_FROM_LE(word);
+        return TRUE;
+    }
+    return FALSE;
+}
+
+/*
+ * Whether the last chain of a GNU hash table has an end.  elfutils walks it to count the symbols, a
+ * word at a time and ever slower, and what the dump lacks reads as zeros, which end no chain.
+ */
+static gboolean gnu_hash_ends(int fd, const DkElfImage *image, guint64 vaddr)
+{
+    guint32 nbuckets, first, bloom, last = 0, word;
+    if (!word_at(fd, image, vaddr, &nbuckets) || !word_at(fd, image, vaddr + 4, &first) ||
+        !word_at(fd, image, vaddr + 8, &bloom) || nbuckets > HASH_BUCKETS_MAX)
+        return FALSE;
+    guint64 buckets_va = vaddr + 16 + (guint64)bloom * (image->is_64 ? 8 : 4);
+    for (guint32 i = 0; i < nbuckets; i++) {
+        if (!word_at(fd, image, buckets_va + (guint64)i * 4, &word))
+            return FALSE;
+        last = MAX(last, word);
+    }
+    if (last < first)
+        return FALSE;
+    guint64 chain_va = buckets_va + (guint64)nbuckets * 4 + (guint64)(last - first) * 4;
+    for (guint i = 0; i < HASH_CHAIN_MAX; i++) {
+        if (!word_at(fd, image, chain_va + (guint64)i * 4, &word))
+            return FALSE;
+        if (word & 1)
+            return TRUE;
+    }
+    return FALSE;
+}
+
+/* Takes away hash tables that cannot be walked; the symbols are then not known. */
+static gboolean fix_hash(int fd, const DkElfImage *image)
+{
+    guint size = image->is_64 ? 8 : 4;
+    for (guint i = 0; i < image->nsegments; i++) {
+        const DkElfSegment *segment = &image->segments[i];
+        if (segment->type != PT_DYNAMIC || segment->filesz > DK_ELF_DYNAMIC_MAX)
+            continue;
+        gsize len = (gsize)segment->filesz;
+        g_autofree guint8 *data = g_malloc0(MAX(len, 1));
+        gssize got = dk_fd_pread_all(fd, data, len, segment->offset);
+        for (gsize at = 0; got > 0 && at + 2 * size <= (gsize)got; at += 2 * size) {
+            guint64 tag = get_word(data + at, image->is_64);
+            guint64 value = get_word(data + at + size, image->is_64);
+            if (tag == DT_GNU_HASH && !gnu_hash_ends(fd, image, value))
+                put_word(data + at, image->is_64, DT_DEBUG);
+        }
+        if (got > 0 && dk_fd_pwrite_all(fd, data, (gsize)got, segment->offset) < 0)
+            return FALSE;
+    }
+    return TRUE;
+}
+
 /* What memory has of a segment: whole pages of the file, where nothing may have been written. */
 static guint64 segment_len(const DkElfSegment *segment)
 {
@@ -179,7 +253,7 @@ int dk_elf_rebuild(const DkElfImage *image, DkSpace *space, guint64 bias, guint6
         g_set_error(error, DK_ERROR, DK_ERROR_ABSENT, "none of its memory is in the dump");
         return -1;
     }
-    if (!fix_dynamic(fd, image, bias) || !fix_sections(fd, image)) {
+    if (!fix_dynamic(fd, image, bias) || !fix_hash(fd, image) || !fix_sections(fd, image)) {
         dk_error_set_errno(error, errno, "memory for a module");
         return -1;
     }
