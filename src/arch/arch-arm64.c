@@ -9,7 +9,7 @@ extern const DkArch dk_arch_arm64;
 
 #define X(n)                \
     {                       \
-        "x" #n, n, n * 8, 8 \
+        "x" #n, n, (n)*8, 8 \
     }
 
 static const DkRegName names[] = {

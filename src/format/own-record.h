@@ -103,10 +103,10 @@ gboolean dk_own_sums_check(GBytes *table, guint64 table_off, guint64 file_size, 
                            GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /*
- * Compares the covered bytes of input with the table and adds a DK_VERIFY_DAMAGED finding for each
- * run of chunks that differ, with its offsets; a table that is not right is one too.  Sets
+ * Compares the covered bytes of input with the table in bytes and adds a DK_VERIFY_DAMAGED finding
+ * for each run of chunks that differ, with its offsets; a table that is not right is one too.  Sets
  * verify->content_verified when it compared.  verify->progress is told the bytes done of all
  * covered.  FALSE only when input cannot be read or the user ended it.
  */
-gboolean dk_own_sums_verify(DkInput *input, GBytes *table, guint64 table_off, DkVerify *verify,
+gboolean dk_own_sums_verify(DkInput *input, GBytes *bytes, guint64 table_off, DkVerify *verify,
                             GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -257,8 +257,10 @@ static gboolean put_siginfo(DkElfcorePut *put, const DkElfcoreMachine *machine,
 {
     g_autoptr(GBytes) made = NULL;
     GBytes *siginfo = thread ? thread->regs[DK_REGSET_SIGINFO] : NULL;
-    if (!siginfo && process->exception.valid)
-        siginfo = made = make_siginfo(machine, &process->exception);
+    if (!siginfo && process->exception.valid) {
+        made = make_siginfo(machine, &process->exception);
+        siginfo = made;
+    }
     return put_regset(put, "CORE", NT_SIGINFO, siginfo, error);
 }
 

@@ -169,7 +169,7 @@ static gsize read_part(DkProcessSpace *space, guint index, guint64 va, void *buf
                                    ? &g_array_index(space->pages->runs, DkPageRun, at)
                                    : NULL;
         guint64 present = run ? dk_page_run_first(run) : G_MAXUINT64;
-        if (va < present) {
+        if (!run || va < present) {
             gsize untouched = (gsize)MIN((guint64)len, present - va);
             gsize got = read_file(space, index, va, buf, untouched);
             if (got)
