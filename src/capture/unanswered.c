@@ -285,7 +285,9 @@ static void say_modules(GPtrArray *sentences, const DkSubject *subject)
     if (!loaded)
         say(sentences, "no list of modules, so addresses have no names");
     else if (unknown)
-        say(sentences, "no build-id of %u of %u modules: whether symbols fit them cannot be proven",
+        say(sentences,
+            "no build-id or PDB identity of %u of %u modules: whether symbols fit them cannot be "
+            "proven",
             unknown, loaded);
 }
 

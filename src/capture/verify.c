@@ -136,7 +136,7 @@ static void slot_finding(DkVerify *verify, DkVerdict verdict, const char *part, 
     if (g_str_equal(part, "threads") || (memory && verdict == DK_VERIFY_OK))
         return;
     run->complaints += verdict == DK_VERIFY_LACKS || verdict == DK_VERIFY_DAMAGED;
-    run->memory_told = run->memory_told || memory;
+    run->memory_told = run->memory_told || (memory && verdict >= DK_VERIFY_LACKS);
     add_text(run->check, verdict, part, text);
 }
 
@@ -332,8 +332,8 @@ static void check_modules(Run *run)
         add(run, DK_VERIFY_NOTE, "modules", "none is known");
     else if (!lost)
         add(run, there == loaded || identified == loaded ? DK_VERIFY_OK : DK_VERIFY_NOTE, "modules",
-            "%u: %u with the header page in memory, %u with a build-id or PDB identity", loaded,
-            there, identified);
+            "%u: %u with the header page in memory, %u identified by build-id, PDB or timestamp",
+            loaded, there, identified);
 }
 
 /* --- gaps and the record --- */
