@@ -245,21 +245,26 @@ static void say_lost(GPtrArray *sentences, const Lost *lost, const char *before,
         lost->count, lost->count == 1 ? "" : "s", lost->count == 1 ? "is" : "are", after);
 }
 
-/* Memory that is mapped and not there, without a gap that says why. */
+/* Memory that is mapped and not there, without a gap that says why; of code also with one. */
 static void say_memory_lost(GPtrArray *sentences, const DkSubject *subject, DkSpace *space)
 {
     g_autoptr(GArray) gaps = dk_gap_ranges(subject, FALSE);
     const GPtrArray *mappings = subject->process.mappings;
-    Lost files = {0}, writable = {0};
+    Lost files = {0}, writable = {0}, code = {0};
     gboolean named = FALSE;
     for (guint i = 0; i < mappings->len; i++) {
         const DkMapping *mapping = g_ptr_array_index(mappings, i);
         named = named || is_file(mapping);
         DkCoverage coverage = dk_coverage_of(space, mapping->first, mapping->last);
         guint64 absent = coverage.size - coverage.present;
-        if (!absent || dk_gap_ranges_touch(gaps, mapping->first, mapping->last))
+        if (!absent)
             continue;
-        if (mapping->flags & DK_MAP_WRITE)
+        gboolean told = dk_gap_ranges_touch(gaps, mapping->first, mapping->last);
+        if (told && is_file(mapping) && mapping->flags & DK_MAP_EXEC)
+            lose(&code, mapping, absent);
+        else if (told)
+            continue;
+        else if (mapping->flags & DK_MAP_WRITE)
             lose(&writable, mapping, absent);
         else if (is_file(mapping))
             lose(&files, mapping, absent);
@@ -267,6 +272,8 @@ static void say_memory_lost(GPtrArray *sentences, const DkSubject *subject, DkSp
     say_lost(sentences, &writable, "no values of some variables", "");
     say_lost(sentences, &files, "no content of mapped files",
              "; code and stacks need the programs and libraries themselves");
+    say_lost(sentences, &code, "no code",
+             "; disassembly and stacks need the programs and libraries themselves");
     if (mappings->len && !named)
         say(sentences, "no names of mapped files");
 }
