@@ -16,6 +16,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import textwrap
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.path.join(ROOT, os.environ.get("BUILD", "build"))
@@ -26,8 +27,8 @@ PICTURE = os.path.join(ROOT, "docs", "img", "demo.svg")
 BEGIN, END = "<!-- tour: made by tools/tour.py -->\n", "<!-- end of the tour -->\n"
 
 TOUR = (
-    ("`orders` hangs. Before anything is touched: what would a dump take, and cost?",
-     "dumpkit capture pid:{pid} --plan"),
+    ("Before anything is touched: what would a dump take, and cost?",
+     "dumpkit capture pid:{pid} -o orders.core.zst --plan"),
     ("The dump, compressed. The process stands still for the pause and runs on; the file is read "
      "in place by every verb, and `zstd -d` undoes it.",
      "dumpkit capture pid:{pid} -o orders.core.zst"),
@@ -89,17 +90,20 @@ def make_tour():
         for text, command in TOUR:
             command = command.format(**names)
             said = "\n".join(line.rstrip() for line in example.run(command).splitlines())
-            parts.append(f"{text.format(**names)}\n\n```\n$ {command}\n{said}\n```\n")
+            text = textwrap.fill(text.format(**names), 120, break_on_hyphens=False)
+            parts.append(f"{text}\n\n```\n$ {command}\n{said}\n```\n")
     return "\n".join(parts)
 
 
 def comparable(tour):
-    """The lines without what differs from machine to machine and from run to run."""
+    """The lines, paragraphs joined, without what differs from machine to machine and from run to run."""
     lines = []
-    for line in tour.splitlines():
+    blocks = tour.split("```")
+    blocks[::2] = [" ".join(block.split()) for block in blocks[::2]]
+    for line in "\n".join(blocks).splitlines():
         if re.search(r"\blibc[!+]|^ *system ", line):
             continue
-        line = re.sub(r"[0-9a-f]{8}`[0-9a-f]{8}|\b0x[0-9a-f]+|\b0n\d+", "N", line)
+        line = re.sub(r"[0-9a-f]{8}`[0-9a-f]{8}|\b0x[0-9a-f`]+|\b0n\d+", "N", line)
         line = re.sub(r"\b[0-9a-f]{16,}\b|\b[0-9a-f]+\.[0-9a-f]+\b", "N", line)
         line = re.sub(r"\b\d[\d.:TZ-]*", "N", line)
         line = re.sub(r"\bN ([KMG]iB|s|ms|µs|us)\b", "N", line)
