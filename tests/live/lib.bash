@@ -64,7 +64,8 @@ has_line() {
 start() {
     LINE=$BATS_TEST_TMPDIR/$1.${#PIDS[@]}.json
     : >"$LINE"
-    "$targets/$1" "${@:2}" >"$LINE" 2>"$LINE.err" 3>&- &
+    # Without a redirection of its own, a job in the background has no input.
+    "$targets/$1" "${@:2}" <&0 >"$LINE" 2>"$LINE.err" 3>&- &
     PID=$!
     PIDS+=("$PID")
     await has_line "$LINE"

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stddef.h>
 #include <sys/mman.h>
+#include <ucontext.h>
 
 #include "target.h"
 
@@ -181,6 +182,32 @@ static void fill_round(Round *round, unsigned number)
     __asm__ volatile("fldcw %0" ::"m"(fcw));
 }
 
+/* Says where it happened; the test prints it. */
+static void on_fault(int sig, siginfo_t *info, void *data)
+{
+    const ucontext_t *context = data;
+    const greg_t *regs = context->uc_mcontext.gregs;
+    dprintf(2,
+            "signal %d, code %d at %p: rip %#llx rsp %#llx rax %#llx, guard_round %p, stack:", sig,
+            info->si_code, info->si_addr, regs[REG_RIP], regs[REG_RSP], regs[REG_RAX],
+            (void *)(uintptr_t)guard_round);
+    for (unsigned i = 0; i < 4; i++)
+        dprintf(2, " %#llx", ((const unsigned long long *)(uintptr_t)regs[REG_RSP])[i]);
+    signal(sig, SIG_DFL);
+    raise(sig);
+}
+
+static void watch_faults(void)
+{
+    static const int signals[] = {SIGSEGV, SIGILL, SIGBUS, SIGTRAP, SIGFPE};
+    static char stack[1 << 16];
+    const stack_t alternate = {.ss_sp = stack, .ss_size = sizeof stack};
+    struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+    CHECK(sigaltstack(&alternate, NULL) == 0);
+    for (unsigned i = 0; i < sizeof signals / sizeof *signals; i++)
+        CHECK(sigaction(signals[i], &action, NULL) == 0);
+}
+
 static void *run_spin(void *data)
 {
     Round round;
@@ -226,6 +253,7 @@ static void *run_feed(void *data)
 int main(int argc, char **argv)
 {
     target_begin();
+    watch_faults();
     CHECK(argc == 2);
     int fd = open(argv[1], O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     CHECK(fd >= 0 && ftruncate(fd, 4096) == 0);

@@ -56,7 +56,7 @@ static inline void target_fill(void *at, size_t len, uint64_t seed)
         words[i] = seed + i * UINT64_C(0x9e3779b97f4a7c15);
 }
 
-/* Waits until the thread sleeps in system call number. */
+/* Waits until the thread sleeps in system call number; -1: in any. */
 static inline void target_await_syscall(pid_t tid, long number)
 {
     char path[64];
@@ -71,7 +71,7 @@ static inline void target_await_syscall(pid_t tid, long number)
         }
         char *end = text;
         long got = strtol(text, &end, 10);
-        if (end != text && got == number)
+        if (end != text && (got == number || (number < 0 && got >= 0)))
             return;
         target_nap_ms(2);
     }
