@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The entry of the program: finds the verb, parses its options with the shared ones, runs it. */
+#include <errno.h>
 #include <locale.h>
 #include <signal.h>
 #include <stdio.h>
@@ -215,7 +216,9 @@ static int run_verb(const DkVerb *verb, char **argv)
     int status = verb->run(&tool, state, args);
     dk_progress_line_erase(&line);
     if (fflush(stdout) != 0 && status == DK_EXIT_DONE) {
-        fprintf(stderr, "dumpkit %s: standard output: %m\n", verb->name);
+        /* A reader such as head(1) that has seen enough is no news. */
+        if (errno != EPIPE)
+            fprintf(stderr, "dumpkit %s: standard output: %m\n", verb->name);
         status = DK_EXIT_FAILED;
     }
     return status;
