@@ -386,7 +386,7 @@ static gboolean check_several(const State *state, const char *target, const GArr
     return TRUE;
 }
 
-static int run(DkTool *tool, gpointer data, char **args)
+static int capture(DkTool *tool, gpointer data, char **args)
 {
     Wish wish = {.tool = tool, .state = data};
     g_autoptr(GError) error = NULL;
@@ -421,6 +421,17 @@ static int run(DkTool *tool, gpointer data, char **args)
         if (one == DK_EXIT_INTERRUPTED)
             return one;
     }
+    return status;
+}
+
+static int run(DkTool *tool, gpointer data, char **args)
+{
+    State *state = data;
+    int status = capture(tool, data, args);
+    g_strfreev(state->outputs);
+    g_strfreev(state->formats);
+    g_free(state->level);
+    g_free(state->method);
     return status;
 }
 
