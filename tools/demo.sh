@@ -69,7 +69,7 @@ say 'Is the file whole?'
 run 'dumpkit check orders.core --deep'
 
 say 'Who waits for whom?'
-run "dumpkit debug -q orders.core -c '~*k'"
+run "dumpkit debug orders.core -c '~*k'"
 
 python3 - "$bold" "$plain" <<'PYTHON'
 import json

@@ -53,3 +53,10 @@ PYTHON
     python3 -c 'import sys, xml.etree.ElementTree as tree; tree.parse(sys.argv[1])' \
         "$root/docs/img/demo.svg"
 }
+
+@test "a reader that leaves early, such as head, causes no message" {
+    run -0 sh -c '{ sleep 0.5; "$1" help; } 2>&1 >&3 3>&- | cat' sh "$DUMPKIT" 3> >(exec 0<&-)
+    [ -z "$output" ]
+    run -0 sh -c '"$1" help 2>&1 >/dev/full | cat' sh "$DUMPKIT"
+    [[ $output == *"No space left on device"* ]]
+}
