@@ -131,9 +131,13 @@ static void on_signal(int number)
     g_atomic_int_set(&line.progress.cancelled, 1);
 }
 
+/*
+ * The first signal asks for an end, the second one of its kind ends the program at once: files that
+ * are not whole have no name yet, and the tracer lets its target go.
+ */
 static void catch_signals(void)
 {
-    struct sigaction action = {.sa_handler = on_signal};
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
