@@ -2,7 +2,7 @@
 /* Creates and ends threads all the time; stays at about 40 of them. */
 #include <pthread.h>
 
-#include "target.h"
+#include "told-layout.h"
 
 static void *live_shortly(void *data)
 {

@@ -4,7 +4,7 @@
 #include <linux/seccomp.h>
 #include <stddef.h>
 
-#include "target.h"
+#include "told-layout.h"
 
 static void filter(void)
 {

@@ -11,7 +11,7 @@
 #include <sys/mman.h>
 #include <ucontext.h>
 
-#include "target.h"
+#include "told-layout.h"
 
 #define THREADS 4
 /* Rounds towards zero, all exceptions masked: not what a thread begins with. */

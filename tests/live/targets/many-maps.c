@@ -2,7 +2,7 @@
 /* usage: many-maps N: that many mappings of a page, each with its number in its first word. */
 #include <sys/mman.h>
 
-#include "target.h"
+#include "told-layout.h"
 
 #define PAGE ((size_t)4096)
 

@@ -2,7 +2,7 @@
 /* usage: many-threads N: that many threads, each of which keeps its number in rbx. */
 #include <pthread.h>
 
-#include "target.h"
+#include "told-layout.h"
 
 static pid_t tids[65536];
 

@@ -7,7 +7,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
-#include "target.h"
+#include "told-layout.h"
 
 int main(int argc, char **argv)
 {

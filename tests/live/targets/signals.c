@@ -7,7 +7,7 @@
 #include <pthread.h>
 #include <sys/time.h>
 
-#include "target.h"
+#include "told-layout.h"
 
 static volatile long numbered, normal, ticks;
 static volatile sig_atomic_t wrong;

@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-#include "target.h"
+#include "told-layout.h"
 
 #define LIMIT_MS 4000
 

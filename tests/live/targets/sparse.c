@@ -2,7 +2,7 @@
 /* 16 MiB in use, spread over 4 GiB that are reserved. */
 #include <sys/mman.h>
 
-#include "target.h"
+#include "told-layout.h"
 
 #define PAGE ((size_t)4096)
 #define SIZE ((size_t)4 << 30)

@@ -5,7 +5,7 @@
  */
 #include <pthread.h>
 
-#include "target.h"
+#include "told-layout.h"
 
 static pid_t waiter;
 

@@ -9,7 +9,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#include "target.h"
+#include "told-layout.h"
 
 #define PAGE ((size_t)4096)
 #define THREADS 4
