@@ -1,5 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# Variables come from lib.bash and bats, and a failing command ends a test.
+# shellcheck disable=SC2016,SC2030,SC2031,SC2153,SC2154,SC2164
 # The README: its tour says what is printed, its links lead somewhere, its picture is whole.
 
 setup() {

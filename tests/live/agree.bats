@@ -1,5 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# Variables come from lib.bash and bats, and a failing command ends a test.
+# shellcheck disable=SC2016,SC2030,SC2031,SC2153,SC2154,SC2164
 # check: limit=900
 # Readers that are not ours agree with what a process says of itself (targets/zoo.c, agree.py): its
 # threads, registers, stacks, memory and modules, at every level, in every format.

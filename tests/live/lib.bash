@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=bash disable=SC2034 # variables are for the tests
+# Variables come from bats.
+# shellcheck disable=SC2154
 # What the live tests share.  A test starts its targets with `start`, which end with it.
 
 live=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
