@@ -121,14 +121,17 @@ static gboolean find_unit(DkElfFile *file, guint64 vaddr, Dwarf_Die *unit, Dwarf
     return TRUE;
 }
 
-/* The path of a source file: names in DWARF may be relative to where the compiler ran. */
+/*
+ * The path of a source file: names in DWARF may be relative to where the compiler ran.  A relative
+ * folder of the compiler says nothing, as the "./nptl" of Debian's libc.
+ */
 static const char *full_path(DkElfFile *file, Dwarf_Die *unit, const char *name)
 {
     Dwarf_Attribute memory;
     Dwarf_Attribute *found = name[0] == '/' ? NULL
                                             : dwarf_attr_integrate(unit, DW_AT_comp_dir, &memory);
     const char *dir = found ? dwarf_formstring(found) : NULL;
-    if (!dir)
+    if (!dir || dir[0] != '/')
         return name;
     g_autofree char *path = g_strconcat(dir, "/", name, NULL);
     return g_string_chunk_insert_const(lines_get(file)->chunk, path);
