@@ -66,7 +66,8 @@ static void add_name(GHashTable *names, const char *name, const DkSymbol *symbol
     if (!g_hash_table_contains(names, name))
         g_hash_table_insert(names, g_strdup(name), (gpointer)symbol);
     const char *open = strchr(name, '(');
-    if (!open || open == name || strncmp(name, "operator", 8) == 0)
+    if (!open || open == name || strncmp(name, "operator", 8) == 0 ||
+        g_str_has_suffix(name, "@plt"))
         return;
     g_autofree char *bare = g_strndup(name, (gsize)(open - name));
     if (!g_hash_table_contains(names, bare))

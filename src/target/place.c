@@ -73,7 +73,7 @@ static const DkSymbol *find_versioned(DkSymFile *file, const char *name)
     const DkSymbol *found = NULL;
     for (gsize i = 0; i < count; i++) {
         const char *each = symbols[i].name;
-        if (strncmp(each, name, len) != 0 || each[len] != '@')
+        if (strncmp(each, name, len) != 0 || each[len] != '@' || g_str_equal(each + len, "@plt"))
             continue;
         if (each[len + 1] == '@')
             return &symbols[i];

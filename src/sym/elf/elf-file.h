@@ -48,6 +48,14 @@ extern const DkSymFileOps dk_elf_file_ops;
 const DkSymbol *dk_elf_symbols(DkSymFile *file, gsize *count);
 void dk_elf_names_free(DkElfNames *names);
 
+/*
+ * Calls each for the sections of the procedure linkage table of an x86-64 file, with the section's
+ * name, and for each stub in them that has a name, "puts@plt".  name is lent for the call; size is
+ * in bytes.
+ */
+typedef void (*DkElfPltEach)(const char *name, guint64 vaddr, guint64 size, gpointer context);
+void dk_elf_plt_foreach(Elf *elf, DkElfPltEach each, gpointer context);
+
 gboolean dk_elf_line(DkSymFile *file, guint64 rva, DkLine *line);
 void dk_elf_inlines(DkSymFile *file, guint64 rva, GPtrArray *names, GArray *calls);
 void dk_elf_lines_free(DkElfLines *lines);

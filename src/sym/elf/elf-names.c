@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The symbols of a module: .symtab of the file or its debug file, else .dynsym. */
+/*
+ * The symbols of a module: .symtab of the file or its debug file, else .dynsym; and those that a
+ * linkage table should have.
+ */
 #include <string.h>
 
 #include "sym/demangle.h"
@@ -7,7 +10,7 @@
 
 struct DkElfNames {
     GArray *symbols;     /* of Entry until sorted, then of DkSymbol */
-    GStringChunk *chunk; /* demangled names */
+    GStringChunk *chunk; /* names that no file lends */
 };
 
 /* A symbol with what only sorting needs. */
@@ -90,6 +93,29 @@ static void add(const DkElfFile *file, DkElfNames *names, int index)
     g_array_append_val(names->symbols, entry);
 }
 
+typedef struct {
+    const DkElfFile *file;
+    DkElfNames *names;
+    Dwarf_Addr bias;
+} Stubs;
+
+static void add_stub(const char *name, guint64 vaddr, guint64 size, gpointer context)
+{
+    Stubs *stubs = context;
+    vaddr += stubs->bias;
+    if (vaddr < stubs->file->low_vaddr)
+        return;
+    Entry entry = {
+        .symbol = {.name = g_string_chunk_insert_const(stubs->names->chunk, name),
+                   .rva = vaddr - stubs->file->low_vaddr,
+                   .size = size,
+                   .is_function = TRUE},
+        .binding = 3,
+        .underscores = name[0] == '.' ? 255 : 0,
+    };
+    g_array_append_val(stubs->names->symbols, entry);
+}
+
 static DkElfNames *names_new(const DkElfFile *file)
 {
     DkElfNames *names = g_new0(DkElfNames, 1);
@@ -98,6 +124,8 @@ static DkElfNames *names_new(const DkElfFile *file)
     int count = dwfl_module_getsymtab(file->module);
     for (int i = 1; i < count; i++)
         add(file, names, i);
+    Stubs stubs = {.file = file, .names = names};
+    dk_elf_plt_foreach(dwfl_module_getelf(file->module, &stubs.bias), add_stub, &stubs);
     g_array_sort(names->symbols, compare);
 
     GArray *sorted = g_array_sized_new(FALSE, FALSE, sizeof(DkSymbol), MAX(names->symbols->len, 1));
