@@ -277,8 +277,28 @@ static guint32 vm_flags(const char *words)
     return flags;
 }
 
-GArray *dk_proc_smaps(const char *root, pid_t pid, GError **error)
+/* Adds the number of a line such as "Rss:    12 kB" to the sum that it belongs to. */
+static void add_up(const char *line, DkProcSums *sums)
 {
+    const struct {
+        const char *key;
+        guint64 *sum;
+    } known[] = {
+        {"Rss:", &sums->rss},
+        {"Anonymous:", &sums->anonymous},
+        {"AnonHugePages:", &sums->huge},
+        {"Swap:", &sums->swap},
+    };
+    for (guint i = 0; i < G_N_ELEMENTS(known); i++) {
+        gsize len = strlen(known[i].key);
+        if (!strncmp(line, known[i].key, len))
+            *known[i].sum += g_ascii_strtoull(line + len, NULL, 10) * 1024;
+    }
+}
+
+GArray *dk_proc_smaps(const char *root, pid_t pid, DkProcSums *sums, GError **error)
+{
+    DkProcSums total = {0};
     g_autofree char *path = g_strdup_printf("%s/proc/%d/smaps", root, (int)pid);
     FILE *file = fopen(path, "re");
     if (!file) {
@@ -296,32 +316,18 @@ GArray *dk_proc_smaps(const char *root, pid_t pid, GError **error)
             end > first) {
             DkSmap smap = {.first = first, .last = end - 1};
             g_array_append_val(smaps, smap);
-        } else if (smaps->len && g_str_has_prefix(line, "Rss:")) {
-            g_array_index(smaps, DkSmap, smaps->len - 1).rss =
-                g_ascii_strtoull(line + strlen("Rss:"), NULL, 10) * 1024;
         } else if (smaps->len && g_str_has_prefix(line, "VmFlags: ")) {
-            g_array_index(smaps, DkSmap, smaps->len - 1).flags = vm_flags(line +
-                                                                          strlen("VmFlags: "));
+            const char *words = line + strlen("VmFlags: ");
+            g_array_index(smaps, DkSmap, smaps->len - 1).flags = vm_flags(words);
+        } else {
+            add_up(line, &total);
         }
     }
     free(line);
     fclose(file);
+    if (sums)
+        *sums = total;
     return smaps;
-}
-
-gboolean dk_proc_rollup_read(const char *root, pid_t pid, DkProcRollup *rollup, GError **error)
-{
-    g_autofree char *text = dk_proc_read(root, pid, "smaps_rollup", NULL, error);
-    if (!text)
-        return FALSE;
-    *rollup = (DkProcRollup){
-        .rss = line_number(text, "Rss:", 10, 0) * 1024,
-        .anonymous = line_number(text, "Anonymous:", 10, 0) * 1024,
-        .huge = line_number(text, "AnonHugePages:", 10, 0) * 1024,
-        .swap = line_number(text, "Swap:", 10, 0) * 1024,
-        .private_dirty = line_number(text, "Private_Dirty:", 10, 0) * 1024,
-    };
-    return TRUE;
 }
 
 gboolean dk_sys_number(const char *root, const char *path, gint64 *value)

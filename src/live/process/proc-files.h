@@ -77,23 +77,21 @@ typedef struct {
     guint64 first;
     guint64 last;
     guint32 flags; /* DkMapFlags: DONTDUMP, DONTFORK, WIPEONFORK, IO, HUGETLB */
-    guint64 rss;
 } DkSmap;
 
-/* Reads /proc/PID/smaps as GArray of DkSmap, ascending; NULL with an error. */
-GArray *dk_proc_smaps(const char *root, pid_t pid, GError **error);
-
-/* Sums of /proc/PID/smaps_rollup, in bytes. */
+/* Sums over all mappings, in bytes. */
 typedef struct {
     guint64 rss;
     guint64 anonymous;
     guint64 huge; /* anonymous memory in huge pages */
     guint64 swap;
-    guint64 private_dirty;
-} DkProcRollup;
+} DkProcSums;
 
-gboolean dk_proc_rollup_read(const char *root, pid_t pid, DkProcRollup *rollup,
-                             GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/*
+ * Reads /proc/PID/smaps as GArray of DkSmap, ascending, and adds up *sums (may be NULL).  The
+ * kernel walks all page tables for it: 25 ms for a GiB of small pages.  NULL with an error.
+ */
+GArray *dk_proc_smaps(const char *root, pid_t pid, DkProcSums *sums, GError **error);
 
 /* One number of a file below root such as /proc/sys/vm/overcommit_memory; FALSE if not there. */
 gboolean dk_sys_number(const char *root, const char *path, gint64 *value);

@@ -43,6 +43,8 @@ void dk_process_plan_free(DkProcessPlan *plan)
         return;
     g_free(plan->name);
     g_free(plan->why);
+    if (plan->smaps)
+        g_array_unref(plan->smaps);
     g_free(plan);
 }
 
@@ -225,7 +227,7 @@ DkProcessPlan *dk_process_plan_new(const DkProcessOptions *options, GError **err
     g_autoptr(DkProcessPlan) plan = g_new0(DkProcessPlan, 1);
     g_auto(DkProcStat) stat = {0};
     DkProcStatus status;
-    DkProcRollup rollup = {0};
+    DkProcSums sums;
     pid_t pid = options->pid;
     plan->pid = pid;
     if (!dk_proc_stat_read(options->root, pid, 0, &stat, NULL)) {
@@ -242,18 +244,18 @@ DkProcessPlan *dk_process_plan_new(const DkProcessOptions *options, GError **err
         !check_tracer(options->root, pid, &status, error) ||
         !check_access(options->root, pid, &status, error))
         return NULL;
-    /* Without the rollup (before Linux 4.14) all resident memory counts as anonymous. */
-    if (!dk_proc_rollup_read(options->root, pid, &rollup, NULL))
-        rollup = (DkProcRollup){.rss = status.rss, .anonymous = status.rss, .swap = status.swap};
+    plan->smaps = dk_proc_smaps(options->root, pid, &sums, error);
+    if (!plan->smaps)
+        return NULL;
     plan->name = g_steal_pointer(&stat.name);
     plan->start_ticks = stat.start_ticks;
     plan->ns_pid = status.ns_pid;
     plan->threads = status.threads;
     plan->vm_size = status.vm_size;
-    plan->rss = rollup.rss;
-    plan->anonymous = rollup.anonymous;
-    plan->huge = rollup.huge;
-    plan->swap = rollup.swap;
+    plan->rss = sums.rss;
+    plan->anonymous = sums.anonymous;
+    plan->huge = sums.huge;
+    plan->swap = sums.swap;
     plan->is_32bit = is_32bit(options->root, pid);
     plan->job_stopped = stat.state == 'T';
     if (!choose(options, plan, &status, error))

@@ -42,6 +42,7 @@ typedef struct {
     guint64 anonymous;
     guint64 huge; /* of anonymous, in huge pages */
     guint64 swap;
+    GArray *smaps;   /* of DkSmap, as it was then */
     gint64 pause_ns; /* estimate */
 } DkProcessPlan;
 

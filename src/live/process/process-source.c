@@ -25,7 +25,6 @@ typedef struct {
     const DkProcessPlan *plan;
     DkTracerClient *tracer;
     DkProcessSpace *space;
-    GArray *smaps; /* of DkSmap, read before the stop */
     DkGadgets gadgets;
     DkMethod method;
     char *fallback; /* why the method is not the plan's */
@@ -63,8 +62,7 @@ static gboolean prepare(ProcessSource *source, GError **error)
         source->method = DK_METHOD_STOP;
         source->fallback = g_strdup("no snapshot: the target's code has no system call to borrow");
     }
-    source->smaps = dk_proc_smaps("", pid, error);
-    return source->smaps != NULL;
+    return TRUE;
 }
 
 static gboolean stop_target(ProcessSource *source, DkTracerReply *reply, GError **error)
@@ -125,7 +123,7 @@ static gboolean map_memory(ProcessSource *source, DkSubject *subject, GError **e
     DkPageMap *pages = dk_page_map_read(fd, subject, error);
     if (!pages)
         return FALSE;
-    g_array_unref(dk_process_take_smaps(subject, source->smaps));
+    g_array_unref(dk_process_take_smaps(subject, source->plan->smaps));
     source->space = dk_process_space_new(subject, pages, pid, 0);
     return TRUE;
 }
@@ -199,7 +197,7 @@ static gboolean make_snapshot(ProcessSource *source, DkSubject *subject, GError 
 /* The child has the marks of the very instant; what it lacks was MADV_DONTFORK. */
 static void take_marks_of_copy(ProcessSource *source, DkSubject *subject, gboolean *lost)
 {
-    g_autoptr(GArray) smaps = dk_proc_smaps("", source->copy, NULL);
+    g_autoptr(GArray) smaps = dk_proc_smaps("", source->copy, NULL, NULL);
     if (!smaps)
         return;
     g_autoptr(GHashTable) there = g_hash_table_new(g_int64_hash, g_int64_equal);
@@ -355,8 +353,6 @@ static void process_close(DkSource *base)
 {
     ProcessSource *source = process_source(base);
     end_tracer(source);
-    if (source->smaps)
-        g_array_unref(source->smaps);
     g_free(source->fallback);
     g_free(source);
 }
