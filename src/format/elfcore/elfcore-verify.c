@@ -244,7 +244,8 @@ static gboolean check_own(DkElfcore *core, gboolean deep, DkVerify *verify, GErr
     const DkElfcoreNotes *closing = sums_note ? segment_of(core, sums_note) : NULL;
     if (!closing || !seal) {
         /* A file that was cut off lost them with its end, which was told. */
-        dk_verify_add(verify, core->own_result ? DK_VERIFY_DAMAGED : DK_VERIFY_LACKS, "checksums",
+        gboolean whole = core->own_result || ends_with_seal(core);
+        dk_verify_add(verify, whole ? DK_VERIFY_DAMAGED : DK_VERIFY_LACKS, "checksums",
                       "the checksums of dumpkit are missing, expected in a note segment at the end "
                       "of the file");
         return TRUE;
