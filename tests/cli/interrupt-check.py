@@ -21,6 +21,13 @@ BLOCKS = 64  # in a frame
 FRAMES = 4096  # 32 GiB in all
 
 
+def catches_interrupts(pid):
+    """Whether the process has come to its signal handlers, or has ended."""
+    with open(f"/proc/{pid}/status") as file:
+        fields = dict(line.split(":", 1) for line in file)
+    return "Z" in fields["State"] or int(fields["SigCgt"], 16) >> (signal.SIGINT - 1) & 1
+
+
 def main():
     with open(sys.argv[2], "rb") as file:
         core = file.read()
@@ -36,7 +43,8 @@ def main():
         file.write(first + frame * FRAMES + struct.pack("<II", 0x184d2a5e, len(table)) + table)
     with subprocess.Popen([sys.argv[1], "check", "--deep", "long.zst"], stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE) as process:
-        time.sleep(0.7)
+        while not catches_interrupts(process.pid):
+            time.sleep(0.01)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=30)
         print(f"status {process.returncode}: {out.decode()}{err.decode()}")
