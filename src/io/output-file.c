@@ -119,7 +119,8 @@ static gboolean check_leaf(FileOutput *output, GError **error)
     if (S_ISREG(st.st_mode) && output->replace)
         return TRUE;
     if (S_ISREG(st.st_mode))
-        g_set_error(error, DK_ERROR, DK_ERROR_EXISTS, "%s: there is a file of this name already",
+        g_set_error(error, DK_ERROR, DK_ERROR_EXISTS,
+                    "%s: there is a file of this name already; --force replaces it",
                     output->path);
     else if (S_ISLNK(st.st_mode))
         g_set_error(error, DK_ERROR, DK_ERROR_EXISTS,
