@@ -12,6 +12,7 @@
 
 #include "base/fd.h"
 #include "live/process/proc-files.h"
+#include "live/process/syscall-restart.h"
 
 /* General registers of a thread in 32-bit mode, bytes. */
 #define GENERAL_32 68
@@ -45,6 +46,8 @@ static void take_status(DkTracee *tracee, int status)
     if (status >> 16 == PTRACE_EVENT_STOP) {
         tracee->state = DK_TRACEE_STOPPED;
         tracee->group_stop = sig == SIGTRAP ? 0 : sig;
+        if (!tracee->group_stop)
+            dk_syscall_restart(tracee->tid);
         return;
     }
     /*

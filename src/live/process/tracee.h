@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The threads of a process under ptrace: seize all of them, make them stand still, save what ptrace
- * knows of each, let them go.  Used by the tracer process only.  Nothing here changes the target:
- * whoever is killed in the middle, the kernel lets every thread run on as it was.
+ * knows of each, let them go.  Used by the tracer process only.  Nothing here changes the target
+ * (but see syscall-restart.h): whoever is killed in the middle, the kernel lets every thread run on
+ * as it was.
  */
 #pragma once
 
