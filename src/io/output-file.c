@@ -120,8 +120,7 @@ static gboolean check_leaf(FileOutput *output, GError **error)
         return TRUE;
     if (S_ISREG(st.st_mode))
         g_set_error(error, DK_ERROR, DK_ERROR_EXISTS,
-                    "%s: there is a file of this name already; --force replaces it",
-                    output->path);
+                    "%s: there is a file of this name already; --force replaces it", output->path);
     else if (S_ISLNK(st.st_mode))
         g_set_error(error, DK_ERROR, DK_ERROR_EXISTS,
                     "%s: is a symbolic link, which is not followed", output->path);
