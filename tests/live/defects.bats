@@ -1,5 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck disable=SC2030,SC2031 # each test is a subshell of its own, and is meant to be
+# shellcheck disable=SC2016,SC2154,SC2164 # gdb's $, names of lib.bash, set -e
 # Variables come from lib.bash and bats, and a failing command ends a test.
 # shellcheck disable=SC2016,SC2030,SC2031,SC2153,SC2154,SC2164
 # check: limit=600

@@ -96,8 +96,7 @@ in_state() {
 
 # Pids of the children, dead ones that wait included.
 children() {
-    awk -v want="$1" '{ sub(/.*\) /, ""); if ($2 == want) { split(FILENAME, part, "/"); print part[3] } }' \
-        /proc/[0-9]*/stat 2>/dev/null
+    ps -o pid= --ppid "$1" | tr -d ' ' || true
 }
 
 # What a capture must leave as it was; one line each.
