@@ -8,8 +8,10 @@
 #define PAGE ((gsize)4096)
 /* One read: long enough for process_vm_readv to be fast, and of a size that stays in the cache. */
 #define PIECE ((gsize)256 << 10)
-/* Buffers in flight, for all sinks together. */
-#define BUFFERS 8
+/* Buffers in flight, for all sinks together; a few more than are read ahead. */
+#define BUFFERS 12
+/* Pieces that wait for their turn to be handed to the sinks. */
+#define AHEAD 3
 /* Zero pages become a hole when so many bytes of them follow each other. */
 #define HOLE_MIN ((gsize)64 << 10)
 
@@ -19,6 +21,19 @@ typedef struct {
     guint8 *bytes; /* NULL for a hole */
     DkRun run;
 } Piece;
+
+/*
+ * What is read, in plan order.  Two threads read: the caller's, which hands the pieces on in their
+ * order, and a helper that is ahead of it.
+ */
+typedef struct {
+    gint refs;     /* the row's and the helper's */
+    gint taken;    /* by the thread that reads it */
+    gboolean done; /* guarded by lock */
+    DkRun run;
+    guint8 *bytes; /* NULL for what has none */
+    gsize got;
+} Job;
 
 typedef struct Flow Flow;
 
@@ -33,6 +48,11 @@ typedef struct {
 struct Flow {
     const DkPipeline *pipeline;
     GAsyncQueue *free_buffers; /* of guint8[PIECE] */
+    GQueue row;                /* of Job, oldest first; of the caller's thread only */
+    GAsyncQueue *todo;         /* of Job, for the helper; one without references ends it */
+    GThread *helper;           /* NULL: there is none */
+    GMutex lock;
+    GCond progress; /* done of some job has changed */
     Writer *writers;
     gint failed; /* a writer has: the reader stops */
     GPtrArray *gaps;
@@ -134,11 +154,73 @@ static void note_unreadable(Flow *flow, guint64 first, guint64 last)
     g_ptr_array_add(flow->gaps, gap);
 }
 
+static void job_unref(Job *job)
+{
+    if (g_atomic_int_dec_and_test(&job->refs))
+        g_free(job);
+}
+
+/* Reads a job, unless the other thread does or did. */
+static gboolean job_read(Flow *flow, Job *job)
+{
+    if (!g_atomic_int_compare_and_exchange(&job->taken, 0, 1))
+        return FALSE;
+    gsize want = (gsize)(job->run.last - job->run.first + 1);
+    job->got = dk_space_read(flow->pipeline->source->space, job->run.first, job->bytes, want);
+    g_mutex_lock(&flow->lock);
+    job->done = TRUE;
+    g_cond_signal(&flow->progress);
+    g_mutex_unlock(&flow->lock);
+    return TRUE;
+}
+
+/* The helper's thread. */
+static gpointer read_ahead(gpointer data)
+{
+    Flow *flow = data;
+    for (;;) {
+        Job *job = g_async_queue_pop(flow->todo);
+        if (!g_atomic_int_get(&job->refs)) {
+            g_free(job);
+            return NULL;
+        }
+        job_read(flow, job);
+        job_unref(job);
+    }
+}
+
+static gboolean job_is_done(Flow *flow, Job *job)
+{
+    g_mutex_lock(&flow->lock);
+    gboolean done = job->done;
+    g_mutex_unlock(&flow->lock);
+    return done;
+}
+
+/* Until the oldest job is done, reads what nobody reads yet, or waits. */
+static void await_oldest(Flow *flow)
+{
+    Job *oldest = g_queue_peek_head(&flow->row);
+    for (GList *link = flow->row.head; link && !job_is_done(flow, oldest); link = link->next)
+        job_read(flow, link->data);
+    g_mutex_lock(&flow->lock);
+    while (!oldest->done)
+        g_cond_wait(&flow->progress, &flow->lock);
+    g_mutex_unlock(&flow->lock);
+}
+
+static void send_data(Flow *flow, guint64 first, guint8 *bytes, gsize len)
+{
+    if (flow->pipeline->filter)
+        flow->pipeline->filter(flow->pipeline->source->subject, first, bytes, len);
+    send(flow, bytes, first, first + len - 1, DK_RUN_DATA);
+}
+
 /*
- * Reads the pages of one piece that come in one go; where reading stops, one page is given up and
- * the rest tried again.
+ * What reading in one go did not get: where it stopped, one page is given up and the rest tried
+ * again.
  */
-static gboolean read_piece(Flow *flow, guint64 first, guint64 last, GError **error)
+static gboolean read_rest(Flow *flow, guint64 first, guint64 last, GError **error)
 {
     DkSource *source = flow->pipeline->source;
     while (first <= last) {
@@ -146,13 +228,11 @@ static gboolean read_piece(Flow *flow, guint64 first, guint64 last, GError **err
         gsize want = (gsize)(last - first + 1);
         gsize got = dk_space_read(source->space, first, bytes, want) & ~(PAGE - 1);
         if (got) {
-            if (flow->pipeline->filter)
-                flow->pipeline->filter(source->subject, first, bytes, got);
-            send(flow, bytes, first, first + got - 1, DK_RUN_DATA);
+            send_data(flow, first, bytes, got);
             first += got;
             continue;
         }
-        g_async_queue_push(flow->free_buffers, bytes);
+        g_async_queue_push_front(flow->free_buffers, bytes);
         if (source->ops->alive && !source->ops->alive(source, error))
             return FALSE;
         note_unreadable(flow, first, first + PAGE - 1);
@@ -162,23 +242,66 @@ static gboolean read_piece(Flow *flow, guint64 first, guint64 last, GError **err
     return TRUE;
 }
 
-static gboolean read_run(Flow *flow, const DkRun *run, GError **error)
+/* Hands the oldest job to the sinks. */
+static gboolean deliver(Flow *flow, GError **error)
 {
-    if (run->kind == DK_RUN_ZERO) {
-        send(flow, NULL, run->first, run->last, DK_RUN_ZERO);
+    await_oldest(flow);
+    Job *job = g_queue_pop_head(&flow->row);
+    DkRun run = job->run;
+    guint8 *bytes = job->bytes;
+    gsize got = job->got & ~(PAGE - 1);
+    job_unref(job);
+    if (!bytes) {
+        send(flow, NULL, run.first, run.last, run.kind);
         return TRUE;
     }
+    if (got)
+        send_data(flow, run.first, bytes, got);
+    else
+        g_async_queue_push_front(flow->free_buffers, bytes);
+    guint64 want = run.last - run.first + 1;
+    if (got < want && !read_rest(flow, run.first + got, run.last, error))
+        return FALSE;
+    flow->done += want;
+    return dk_progress_tick(flow->pipeline->progress, flow->done, flow->pipeline->plan->present,
+                            error);
+}
+
+/* Adds a job at the end of the row, and delivers what is more than may wait. */
+static gboolean add_job(Flow *flow, const DkRun *run, GError **error)
+{
+    Job *job = g_new0(Job, 1);
+    job->run = *run;
+    job->refs = 1;
+    if (run->kind == DK_RUN_ZERO) {
+        job->taken = 1;
+        job->done = TRUE;
+    } else {
+        job->bytes = g_async_queue_pop(flow->free_buffers);
+    }
+    g_queue_push_tail(&flow->row, job);
+    if (job->bytes && flow->helper) {
+        job->refs = 2;
+        g_async_queue_push(flow->todo, job);
+    }
+    while (flow->row.length > AHEAD) {
+        if (!deliver(flow, error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean read_run(Flow *flow, const DkRun *run, GError **error)
+{
+    if (run->kind == DK_RUN_ZERO)
+        return add_job(flow, run, error);
     for (guint64 va = run->first; va <= run->last; va += PIECE) {
-        guint64 last = MIN(run->last, va + PIECE - 1);
+        DkRun piece = {va, MIN(run->last, va + PIECE - 1), run->kind};
         if (g_atomic_int_get(&flow->failed))
             return TRUE;
-        if (!read_piece(flow, va, last, error))
+        if (!add_job(flow, &piece, error))
             return FALSE;
-        flow->done += last - va + 1;
-        if (!dk_progress_tick(flow->pipeline->progress, flow->done, flow->pipeline->plan->present,
-                              error))
-            return FALSE;
-        if (last == G_MAXUINT64)
+        if (piece.last == G_MAXUINT64)
             break;
     }
     return TRUE;
@@ -208,7 +331,40 @@ static gboolean read_all(Flow *flow, GError **error)
         if (!read_extent(flow, &g_array_index(extents, DkExtent, i), error))
             return FALSE;
     }
+    while (flow->row.length) {
+        if (!deliver(flow, error))
+            return FALSE;
+    }
     return TRUE;
+}
+
+static void start_helper(Flow *flow)
+{
+    g_mutex_init(&flow->lock);
+    g_cond_init(&flow->progress);
+    g_queue_init(&flow->row);
+    flow->todo = g_async_queue_new();
+    if (g_get_num_processors() > 1)
+        flow->helper = g_thread_try_new("dumpkit-reader", read_ahead, flow, NULL);
+}
+
+/* Ends the helper; nothing of the row is read any more. */
+static void end_helper(Flow *flow)
+{
+    for (GList *link = flow->row.head; link; link = link->next)
+        g_atomic_int_set(&((Job *)link->data)->taken, 1);
+    if (flow->helper) {
+        g_async_queue_push(flow->todo, g_new0(Job, 1));
+        g_thread_join(flow->helper);
+    }
+    Job *job;
+    while ((job = g_queue_pop_head(&flow->row))) {
+        g_free(job->bytes);
+        job_unref(job);
+    }
+    g_async_queue_unref(flow->todo);
+    g_cond_clear(&flow->progress);
+    g_mutex_clear(&flow->lock);
 }
 
 static void start_writers(Flow *flow)
@@ -252,7 +408,9 @@ gboolean dk_pipeline_run(const DkPipeline *pipeline, GPtrArray *gaps, GError **e
     Flow flow = {.pipeline = pipeline, .gaps = gaps};
     g_autoptr(GError) read_error = NULL;
     start_writers(&flow);
+    start_helper(&flow);
     gboolean done = read_all(&flow, &read_error);
+    end_helper(&flow);
     GError *write_error = end_writers(&flow);
     if (write_error) {
         g_propagate_error(error, write_error);

@@ -35,6 +35,7 @@ struct DkProcessSpace {
     int copy_mem;
     Part *parts;      /* one for each mapping */
     GArray *overlays; /* of DkOverlay, ascending */
+    GMutex lock;      /* guards the next two */
     guint file_index; /* mapping whose file is open */
     int file;
 };
@@ -128,6 +129,8 @@ static int open_file(const DkProcessSpace *space, const DkMapping *mapping)
 static gsize read_file(DkProcessSpace *space, guint index, guint64 va, void *buf, gsize len)
 {
     const DkMapping *mapping = mapping_of(space, index);
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&space->lock);
+    (void)locker;
     if (space->file_index != index) {
         dk_fd_close(&space->file);
         space->file = open_file(space, mapping);
@@ -283,6 +286,7 @@ static void space_destroy(DkSpace *base)
     dk_fd_close(&space->target_mem);
     dk_fd_close(&space->copy_mem);
     dk_fd_close(&space->file);
+    g_mutex_clear(&space->lock);
     g_free(space);
 }
 
@@ -303,6 +307,7 @@ DkProcessSpace *dk_process_space_new(const DkSubject *subject, DkPageMap *pages,
                                      pid_t copy)
 {
     DkProcessSpace *space = g_new0(DkProcessSpace, 1);
+    g_mutex_init(&space->lock);
     dk_space_init(&space->base, &process_space_ops);
     space->subject = subject;
     space->pages = pages;
