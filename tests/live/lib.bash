@@ -102,7 +102,7 @@ children() {
 # What a capture must leave as it was; one line each.
 traces() {
     local name task
-    for name in State TracerPid Threads SigQ SigPnd ShdPnd SigBlk SigIgn SigCgt VmPTE; do
+    for name in State TracerPid Threads SigPnd ShdPnd SigBlk SigIgn SigCgt VmPTE; do
         printf '%s %s\n' "$name" "$(field "$1" "$name")"
     done
     for task in /proc/"$1"/task/*; do
