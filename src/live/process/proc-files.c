@@ -252,6 +252,19 @@ gboolean dk_proc_maps_parse(const char *text, DkSubject *subject, GError **error
     return TRUE;
 }
 
+void dk_proc_find_stack(const DkSubject *subject, guint64 *first, guint64 *last)
+{
+    *first = 1;
+    *last = 0;
+    for (guint i = 0; i < subject->process.mappings->len; i++) {
+        const DkMapping *mapping = g_ptr_array_index(subject->process.mappings, i);
+        if (mapping->path && g_str_equal(mapping->path, "[stack]")) {
+            *first = mapping->first;
+            *last = mapping->last;
+        }
+    }
+}
+
 static guint32 vm_flags(const char *words)
 {
     /* Two letters each, see proc(5), "VmFlags". */

@@ -69,6 +69,9 @@ GArray *dk_proc_tasks(const char *root, pid_t pid);
 gboolean dk_proc_maps_parse(const char *text, DkSubject *subject,
                             GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
+/* The mapping of the main thread's stack; *first = 1 and *last = 0 when there is none. */
+void dk_proc_find_stack(const DkSubject *subject, guint64 *first, guint64 *last);
+
 /* The whole text of a file below /proc/PID, such as "maps"; NULL with an error. */
 char *dk_proc_read(const char *root, pid_t pid, const char *name, gsize *len, GError **error);
 

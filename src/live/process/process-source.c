@@ -152,15 +152,8 @@ static gboolean make_snapshot(ProcessSource *source, DkSubject *subject, GError 
         .verb = DK_TRACER_SNAPSHOT,
         .of_target = source->plan->of_target,
         .gadgets = source->gadgets,
-        .stack_first = 1,
     };
-    for (guint i = 0; i < subject->process.mappings->len; i++) {
-        const DkMapping *mapping = g_ptr_array_index(subject->process.mappings, i);
-        if (mapping->path && g_str_equal(mapping->path, "[stack]")) {
-            request.stack_first = mapping->first;
-            request.stack_last = mapping->last;
-        }
-    }
+    dk_proc_find_stack(subject, &request.stack_first, &request.stack_last);
     DkTracerReply reply;
     if (!dk_tracer_call(source->tracer, &request, &reply, error))
         return FALSE;

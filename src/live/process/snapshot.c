@@ -148,15 +148,8 @@ static void find_stack(pid_t target, guint64 *first, guint64 *last)
     g_autoptr(DkSubject) subject = dk_subject_new();
     *first = 1;
     *last = 0;
-    if (!maps || !dk_proc_maps_parse(maps, subject, NULL))
-        return;
-    for (guint i = 0; i < subject->process.mappings->len; i++) {
-        const DkMapping *mapping = g_ptr_array_index(subject->process.mappings, i);
-        if (mapping->path && g_str_equal(mapping->path, "[stack]")) {
-            *first = mapping->first;
-            *last = mapping->last;
-        }
-    }
+    if (maps && dk_proc_maps_parse(maps, subject, NULL))
+        dk_proc_find_stack(subject, first, last);
 }
 
 /* One thread takes the death note; with_frame: only if it can restore itself when we are killed. */
