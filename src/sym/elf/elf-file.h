@@ -45,7 +45,7 @@ typedef struct {
 /* The table of the kind, and its slots, each with a create and a free for what it caches. */
 extern const DkSymFileOps dk_elf_file_ops;
 
-const DkSymbol *dk_elf_symbols(DkSymFile *file, gsize *count);
+const DkSymbol *dk_elf_symbols(DkSymFile *base, gsize *count);
 void dk_elf_names_free(DkElfNames *names);
 
 /*
@@ -56,20 +56,20 @@ void dk_elf_names_free(DkElfNames *names);
 typedef void (*DkElfPltEach)(const char *name, guint64 vaddr, guint64 size, gpointer context);
 void dk_elf_plt_foreach(Elf *elf, DkElfPltEach each, gpointer context);
 
-gboolean dk_elf_line(DkSymFile *file, guint64 rva, DkLine *line);
-void dk_elf_inlines(DkSymFile *file, guint64 rva, GPtrArray *names, GArray *calls);
+gboolean dk_elf_line(DkSymFile *base, guint64 rva, DkLine *line);
+void dk_elf_inlines(DkSymFile *base, guint64 rva, GPtrArray *names, GArray *calls);
 void dk_elf_lines_free(DkElfLines *lines);
 
-const DkType *dk_elf_type(DkSymFile *file, const char *name);
-const DkType *dk_elf_type_of(DkSymFile *file, const char *variable);
-void dk_elf_foreach_type(DkSymFile *file, gboolean (*each)(const DkType *type, gpointer data),
+const DkType *dk_elf_type(DkSymFile *base, const char *name);
+const DkType *dk_elf_type_of(DkSymFile *base, const char *variable);
+void dk_elf_foreach_type(DkSymFile *base, gboolean (*each)(const DkType *type, gpointer data),
                          gpointer data);
 void dk_elf_types_free(DkElfTypes *types);
 
-const DkCfiRow *dk_elf_cfi(DkSymFile *file, guint64 rva);
+const DkCfiRow *dk_elf_cfi(DkSymFile *base, guint64 rva);
 void dk_elf_cfi_free(DkElfCfi *cfi);
 
-gsize dk_elf_bytes(DkSymFile *file, guint64 rva, void *buf, gsize len);
+gsize dk_elf_bytes(DkSymFile *base, guint64 rva, void *buf, gsize len);
 
 /*
  * dk_symstore_open()'s entry for ELF modules: NULL with DK_ERROR_NOT_FOUND that says what was
