@@ -22,6 +22,9 @@
 
 #define CHILD_OPTIONS (PTRACE_O_EXITKILL | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK)
 
+/* Passes after a killed tracer, 20 ms each, though nothing is to be seen. */
+#define MOP_PASSES 10
+
 /* How long the thread that reaps for us may take to stop. */
 #define REAP_STOP_MS 2000
 
@@ -243,8 +246,11 @@ static gboolean mop_once(pid_t target, guint64 since, const DkGadgets *gadgets, 
 int dk_snapshot_mop(pid_t target, guint64 since, const DkGadgets *gadgets)
 {
     int err = 0;
-    /* A large copy takes a while to end after it was killed. */
-    for (guint i = 0; i < 100 && mop_once(target, since, gadgets, &err); i++) {
+    /*
+     * A large copy takes a while to end after it was killed, and a thread that was on its way into
+     * the clone makes a child only now.
+     */
+    for (guint i = 0; i < 100 && (mop_once(target, since, gadgets, &err) || i < MOP_PASSES); i++) {
         struct timespec pause = {.tv_nsec = 20000000};
         nanosleep(&pause, NULL);
     }
