@@ -8,7 +8,8 @@ Each worker has a target of its own (guard.c, which checks itself) and captures 
 into FOLDER.  One kill: start, a random moment, SIGKILL.  Then, within some seconds, nobody traces
 the target, none of its threads is stopped, all of them go on and are content with what they see,
 it has no child, no process carries our mark any more, and FOLDER has neither a dump nor a
-temporary file of it.  Prints what was found; exit status 1 when a target was harmed.
+temporary file of it.  A capture that was done before the
+kill does not count.  Prints what was found; exit status 1 when a target was harmed.
 """
 import json
 import mmap
@@ -178,10 +179,11 @@ def work(number, victim, kills, dumpkit, guard, folder, queue):
     random.seed(number * 7919 + int(os.environ.get("DUMPKIT_SEED", "0")))
     target = Target(guard, folder, number)
     extra = METHODS[number % len(METHODS)] if victim == "dumpkit" else []
-    harmed, early = [], 0
+    harmed, early, tries = [], 0, 0
     try:
         life = lifetime(target, victim, dumpkit, extra)
-        for _ in range(kills):
+        while early < kills and tries < 6 * kills:
+            tries += 1
             before = target.counts()
             hit, whole = one_kill(target, victim, dumpkit, extra, life)
             early += hit
@@ -196,7 +198,7 @@ def work(number, victim, kills, dumpkit, guard, folder, queue):
         harmed.append(str(error))
     finally:
         target.close()
-        queue.put((early, harmed))
+        queue.put((early, tries, harmed))
 
 
 def main():
@@ -210,13 +212,13 @@ def main():
     results = [queue.get() for _ in workers]
     for worker in workers:
         worker.join()
-    early = sum(hit for hit, _ in results)
-    harmed = [text for _, texts in results for text in texts]
-    print(f"{share * WORKERS} captures with {victim} killed, {early} of them before they were done: "
-          f"{len(harmed)} targets harmed")
+    early = sum(hit for hit, _, _ in results)
+    harmed = [text for _, _, texts in results for text in texts]
+    print(f"{early} captures with {victim} killed in the middle, of {sum(n for _, n, _ in results)} "
+          f"tried: {len(harmed)} targets harmed")
     for text in harmed:
         print("harmed:", text)
-    if early < share * WORKERS / 4:
+    if early < share * WORKERS / 2:
         print("too few kills came in time to mean anything")
         return 1
     return 1 if harmed else 0
