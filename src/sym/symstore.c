@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "base/error.h"
-#include "sym/elf/elf-file.h"
+#include "sym/elf/elf-open.h"
 #include "sym/symfile.h"
 
 /* The kinds of symbol files, by the system whose modules they describe. */

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "sym/elf/elf-open.h"
 #include "sym/elf/elf-rebuild.h"
 
 /* Headers of a file on disk: as many bytes as dk_elf_image_read() takes of memory. */

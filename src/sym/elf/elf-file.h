@@ -71,13 +71,6 @@ void dk_elf_cfi_free(DkElfCfi *cfi);
 
 gsize dk_elf_bytes(DkSymFile *base, guint64 rva, void *buf, gsize len);
 
-/*
- * dk_symstore_open()'s entry for ELF modules: NULL with DK_ERROR_NOT_FOUND that says what was
- * tried.
- */
-DkSymFile *dk_elf_open(const DkSubject *subject, const DkModule *module, DkSpace *space,
-                       const DkSymOptions *options, GError **error) G_GNUC_WARN_UNUSED_RESULT;
-
 /* The find_debuginfo callback: looks for debug files and, for those, for dwz files. */
 int dk_elf_find_debuginfo(Dwfl_Module *module, void **userdata, const char *name, Dwarf_Addr base,
                           const char *file_name, const char *debuglink_file,
