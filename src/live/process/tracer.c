@@ -7,9 +7,11 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/user.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -98,6 +100,19 @@ static DkTracee *choose(Tracer *tracer, const DkTracerRequest *request, DkBorrow
     return NULL;
 }
 
+/* FALSE when every thread that was stopped has been killed since. */
+static gboolean is_anyone_left(const DkTracees *tracees)
+{
+    for (guint i = 0; tracees->threads && i < tracees->threads->len; i++) {
+        const DkTracee *tracee = &g_array_index(tracees->threads, DkTracee, i);
+        struct user_regs_struct regs;
+        if (tracee->state == DK_TRACEE_STOPPED &&
+            ptrace(PTRACE_GETREGS, tracee->tid, NULL, &regs) == 0)
+            return TRUE;
+    }
+    return FALSE;
+}
+
 static void snapshot(Tracer *tracer, const DkTracerRequest *request, DkTracerReply *reply)
 {
     DkBorrower borrower;
@@ -107,7 +122,7 @@ static void snapshot(Tracer *tracer, const DkTracerRequest *request, DkTracerRep
     tracer->keep = tracee;
     reply->stop_ns = tracer->stop_ns;
     if (!tracee) {
-        reply->err = EOPNOTSUPP;
+        reply->err = is_anyone_left(&tracer->tracees) ? EOPNOTSUPP : ESRCH;
     } else {
         reply->err = dk_snapshot_make(&tracer->snapshot, &borrower, tracer->tracees.pid,
                                       request->of_target, resume_others, tracer, &stage);
