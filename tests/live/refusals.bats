@@ -267,3 +267,15 @@ time.sleep(600)' >zombie 3>&- &
     "$DUMPKIT" check -q "out/live-many.$first.core"
     "$DUMPKIT" check -q "out/live-many.$PID.core"
 }
+
+@test "a program that replaces itself over and over is not harmed" {
+    echo 'exec sh "$0"' >again
+    sh ./again 3>&- &
+    local pid=$! i
+    PIDS+=("$pid")
+    for i in {1..20}; do
+        "$DUMPKIT" capture "pid:$pid" -q --no-progress --level mini -f -o out/x.core || true
+        kill -0 "$pid" || fail "ended by capture $i"
+    done
+    rm -f out/x.core
+}

@@ -74,3 +74,22 @@ gboolean dk_gadgets_find(pid_t pid, const DkSubject *subject, DkGadgets *gadgets
     }
     return gadgets->syscall_va != 0;
 }
+
+static gboolean stands(pid_t pid, guint64 va, const guint8 *op, gsize op_len)
+{
+    guint8 code[sizeof op_sigreturn_rax];
+    struct iovec here = {code, op_len};
+    struct iovec there = {(void *)(guintptr)va, op_len};
+    return process_vm_readv(pid, &here, 1, &there, 1, 0) == (gssize)op_len &&
+           memcmp(code, op, op_len) == 0;
+}
+
+gboolean dk_gadgets_stand(pid_t pid, const DkGadgets *gadgets)
+{
+    guint64 back_va = gadgets->sigreturn_va;
+    guint64 ret_va = gadgets->syscall_ret_va;
+    return stands(pid, gadgets->syscall_va, op_syscall_ret, 2) &&
+           (!ret_va || stands(pid, ret_va, op_syscall_ret, sizeof op_syscall_ret)) &&
+           (!back_va || stands(pid, back_va, op_sigreturn_rax, sizeof op_sigreturn_rax) ||
+            stands(pid, back_va, op_sigreturn_eax, sizeof op_sigreturn_eax));
+}

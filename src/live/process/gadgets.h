@@ -15,3 +15,9 @@
  * found; members stay 0 for what was not.
  */
 gboolean dk_gadgets_find(pid_t pid, const DkSubject *subject, DkGadgets *gadgets);
+
+/*
+ * TRUE when the instructions still stand where they were found in process (or thread) pid, which is
+ * stopped: a program that has replaced itself (execve) since has other code there, or none.
+ */
+gboolean dk_gadgets_stand(pid_t pid, const DkGadgets *gadgets);

@@ -9,6 +9,7 @@
 #include <sys/uio.h>
 #include <sys/wait.h>
 
+#include "live/process/gadgets.h"
 #include "live/process/sigframe.h"
 
 #ifndef PTRACE_GET_RSEQ_CONFIGURATION
@@ -122,6 +123,8 @@ int dk_borrower_init(DkBorrower *borrower, DkTracee *tracee, const DkGadgets *ga
         return errno;
     if (borrower->regs.cs != DK_USER_CS_64)
         return ENOEXEC;
+    if (!dk_gadgets_stand(tracee->tid, gadgets))
+        return ESTALE;
     if (ptrace(PTRACE_SETOPTIONS, tracee->tid, NULL,
                (void *)(guintptr)(options | PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE)) < 0)
         return errno;

@@ -42,7 +42,8 @@ typedef struct {
  * Readies a stopped thread: saves its registers, and lays the frames when stack_first..stack_last,
  * a range of memory that is certain to be the thread's stack, has room below the stack pointer; an
  * empty range (first > last) means no frames.  Returns 0 or an errno value; ENOEXEC for a thread in
- * 32-bit mode.  options are PTRACE_O_* that hold while the thread is borrowed.
+ * 32-bit mode, ESTALE when the gadgets do not stand where they were found.  options are PTRACE_O_*
+ * that hold while the thread is borrowed.
  */
 int dk_borrower_init(DkBorrower *borrower, DkTracee *tracee, const DkGadgets *gadgets,
                      guint32 options, guint64 stack_first, guint64 stack_last);
