@@ -14,6 +14,9 @@
 #include "live/process/proc-files.h"
 #include "live/process/syscall-restart.h"
 
+/* How much longer a thread is waited for that only lacks a processor. */
+#define BUSY_FACTOR 20
+
 /* General registers of a thread in 32-bit mode, bytes. */
 #define GENERAL_32 68
 
@@ -144,10 +147,35 @@ static int seize_new(DkTracees *tracees, GHashTable *known, int *err)
     return (int)(tracees->threads->len - before);
 }
 
-/* Waits until no thread is on its way to a stop, or until end. */
+/*
+ * Whether a thread that is on its way to a stop is asleep where nothing reaches it.  Any other one
+ * stops as soon as it gets a processor, however long that takes on a busy machine.
+ */
+static gboolean is_out_of_reach(pid_t pid, pid_t tid)
+{
+    g_auto(DkProcStat) stat = {0};
+    return dk_proc_stat_read("", pid, tid, &stat, NULL) && stat.state == 'D';
+}
+
+/* TRUE when any thread that has not stopped yet is expected to. */
+static gboolean is_any_coming(const DkTracees *tracees)
+{
+    for (guint i = 0; i < tracees->threads->len; i++) {
+        const DkTracee *tracee = &g_array_index(tracees->threads, DkTracee, i);
+        if (tracee->state == DK_TRACEE_SEIZED && !is_out_of_reach(tracees->pid, tracee->tid))
+            return TRUE;
+    }
+    return FALSE;
+}
+
+/*
+ * Waits until no thread is on its way to a stop; for those in uninterruptible sleep for timeout_ms
+ * only, for others BUSY_FACTOR times as long.
+ */
 static void await_stops(DkTracees *tracees, guint timeout_ms)
 {
-    gint64 end = now_ms() + timeout_ms;
+    gint64 start = now_ms();
+    gint64 end = start + timeout_ms;
     for (;;) {
         guint pending = 0;
         gboolean moved = FALSE;
@@ -163,8 +191,11 @@ static void await_stops(DkTracees *tracees, guint timeout_ms)
         if (!pending)
             return;
         gint64 left = end - now_ms();
-        if (left <= 0)
-            break;
+        if (left <= 0) {
+            if (now_ms() - start >= (gint64)timeout_ms * BUSY_FACTOR || !is_any_coming(tracees))
+                break;
+            left = 20;
+        }
         if (!moved)
             wait_for_change(MIN(left, 5));
     }
