@@ -78,7 +78,7 @@ static gboolean open_outputs(Capture *capture, GError **error)
             if (!target->output)
                 return FALSE;
         }
-        target->sink = wanted->format->sink_new(target->output);
+        target->sink = wanted->format->sink_new(target->output, NULL);
     }
     return TRUE;
 }

@@ -99,6 +99,20 @@ static gboolean file_zeros(DkOutput *base, guint64 len, GError **error)
     return TRUE;
 }
 
+static gboolean file_rewrite(DkOutput *base, guint64 off, const void *buf, gsize len,
+                             GError **error)
+{
+    FileOutput *output = (FileOutput *)base;
+    if (!flush(output, error))
+        return FALSE;
+    if (dk_fd_pwrite_all(output->fd, buf, len, off) < 0) {
+        dk_output_set_errno(error, errno, output->path);
+        return FALSE;
+    }
+    output->end = MAX(output->end, off + len);
+    return TRUE;
+}
+
 static gboolean hidden_name(FileOutput *output)
 {
     g_free(output->hidden);
@@ -294,6 +308,7 @@ static const DkOutputOps file_ops = {
     .name = "file",
     .write = file_write,
     .zeros = file_zeros,
+    .rewrite = file_rewrite,
     .finish = file_finish,
     .destroy = file_destroy,
 };

@@ -47,6 +47,21 @@ gboolean dk_output_zeros(DkOutput *output, guint64 len, GError **error)
     return TRUE;
 }
 
+gboolean dk_output_can_rewrite(const DkOutput *output)
+{
+    return output->ops->rewrite != NULL;
+}
+
+gboolean dk_output_rewrite(DkOutput *output, guint64 off, const void *buf, gsize len,
+                           GError **error)
+{
+    if (!usable(output, error))
+        return FALSE;
+    g_assert(off <= output->done && len <= output->done - off);
+    output->failed = len && !output->ops->rewrite(output, off, buf, len, error);
+    return !output->failed;
+}
+
 gboolean dk_output_finish(DkOutput *output, GError **error)
 {
     if (!usable(output, error))

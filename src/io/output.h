@@ -22,6 +22,12 @@ typedef struct {
     /* Appends len zero bytes; a file makes a hole of them. */
     gboolean (*zeros)(DkOutput *output, guint64 len, GError **error);
 
+    /*
+     * Replaces len bytes at off, all of which were appended before.  NULL for an output that goes
+     * one way only.
+     */
+    gboolean (*rewrite)(DkOutput *output, guint64 off, const void *buf, gsize len, GError **error);
+
     /* Writes out what is buffered and makes the result lasting and visible; once, on success. */
     gboolean (*finish)(DkOutput *output, GError **error);
 
@@ -46,6 +52,11 @@ gboolean dk_output_write(DkOutput *output, const void *buf, gsize len,
                          GError **error) G_GNUC_WARN_UNUSED_RESULT;
 gboolean dk_output_zeros(DkOutput *output, guint64 len, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 gboolean dk_output_finish(DkOutput *output, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* Whether dk_output_rewrite() may be called. */
+gboolean dk_output_can_rewrite(const DkOutput *output);
+/* Replaces len bytes at off, which together must not reach beyond what was appended. */
+gboolean dk_output_rewrite(DkOutput *output, guint64 off, const void *buf, gsize len,
+                           GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* Without finish() before, nothing of the output stays behind. */
 void dk_output_free(DkOutput *output);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(DkOutput, dk_output_free)

@@ -32,6 +32,12 @@ struct DkVerify {
     gboolean content_verified;
 };
 
+/* A way of writing one format, such as its method of compression. */
+typedef struct {
+    const char *name;    /* the word for --format, such as "kdump-lzo" */
+    const char *summary; /* one line for help */
+} DkFormatVariant;
+
 typedef struct {
     const char *name;    /* the word for --format, such as "elf" */
     const char *summary; /* one line for help */
@@ -45,8 +51,21 @@ typedef struct {
      */
     DkSource *(*open)(DkInput *input, GError **error);
 
-    /* A writer that puts the dump into output, which it borrows.  NULL when there is none. */
-    DkSink *(*sink_new)(DkOutput *output);
+    /*
+     * Opens a dump that lies in several files, given in any order (ninputs is at least 2); errors
+     * as of open(), NOT_MINE by the first of them.  Takes references of its own.  NULL for a format
+     * that is always one file.
+     */
+    DkSource *(*open_parts)(DkInput *const *inputs, guint ninputs, GError **error);
+
+    /*
+     * A writer that puts the dump into output, which it borrows, as options say (borrowed for the
+     * call; NULL for all defaults).  NULL when there is none.
+     */
+    DkSink *(*sink_new)(DkOutput *output, const DkSinkOptions *options);
+
+    /* Other words for --format, ended by an entry without a name; NULL when there are none. */
+    const DkFormatVariant *variants;
 
     /*
      * Checks what only the format knows: structure against the file's size, its own checksums when

@@ -35,6 +35,7 @@ void dk_dump_plan_add(DkDumpPlan *plan, guint64 first, guint64 last, guint32 fla
 void dk_sink_init(DkSink *sink, const DkSinkOps *ops, DkOutput *output)
 {
     g_assert(ops->begin && ops->data && ops->hole && ops->finish && ops->destroy);
+    g_assert(!ops->pack == !ops->data_packed);
     sink->ops = ops;
     sink->output = output;
 }
@@ -91,6 +92,14 @@ gboolean dk_sink_data(DkSink *sink, guint64 va, const void *buf, gsize len, GErr
     g_assert(len);
     advance(sink, va, va + len - 1);
     return sink->ops->data(sink, va, buf, len, error);
+}
+
+gboolean dk_sink_data_packed(DkSink *sink, guint64 va, gsize len, const GByteArray *packed,
+                             GError **error)
+{
+    g_assert(len);
+    advance(sink, va, va + len - 1);
+    return sink->ops->data_packed(sink, va, len, packed, error);
 }
 
 gboolean dk_sink_hole(DkSink *sink, const DkRun *run, GError **error)

@@ -47,11 +47,20 @@ typedef struct {
 } DkDumpSummary;
 
 typedef enum {
-    DK_SINK_SEEK = 1 << 0,      /* needs an output that can be written at any offset */
-    DK_SINK_STREAM = 1 << 1,    /* can write to a pipe */
+    DK_SINK_SEEK = 1 << 0,      /* uses dk_output_rewrite() where the output can */
+    DK_SINK_STREAM = 1 << 1,    /* can write to an output that cannot rewrite */
     DK_SINK_ORDERED = 1 << 2,   /* data must come in ascending order */
     DK_SINK_ANY_ORDER = 1 << 3, /* data may come in any order */
 } DkSinkCaps;
+
+/* How a writer is to write, beside what the plan says; zero is the default of everything. */
+typedef struct {
+    const char *variant; /* a name of DkFormat.variants, or NULL for the first */
+    gint level;          /* of the compression inside the format; 0: the format's default */
+    gboolean raw_inside; /* all of the file is compressed outside: nothing inside */
+    gboolean drop_zero;  /* pages that are zero are left out where the format can say so */
+    guint dump_level;    /* bits of makedumpfile's dump level that the plan's filter stands for */
+} DkSinkOptions;
 
 typedef struct {
     const char *name;
@@ -75,11 +84,23 @@ typedef struct {
                       GError **error);
 
     /*
-     * Takes len bytes of memory at va.  With ORDERED, calls of data() and hole() together cover
-     * every extent of the plan exactly once, ascending; one call never crosses the end of an
-     * extent.
+     * Takes len bytes of memory at va (physical address, for a machine).  With ORDERED, calls of
+     * data() and hole() together cover every extent of the plan exactly once, ascending; one call
+     * never crosses the end of an extent.
      */
     gboolean (*data)(DkSink *sink, guint64 va, const void *buf, gsize len, GError **error);
+
+    /*
+     * The costly part of data(), such as compression, done ahead: appends to packed whatever
+     * data_packed() has to know of the len bytes at va.  Called by several threads at once and in
+     * any order, after begin(): it changes nothing of the sink.  NULL: data() does all.
+     */
+    gboolean (*pack)(DkSink *sink, guint64 va, const void *buf, gsize len, GByteArray *packed,
+                     GError **error);
+
+    /* In place of data(), in its order: what pack() made of len bytes at va.  With pack only. */
+    gboolean (*data_packed)(DkSink *sink, guint64 va, gsize len, const GByteArray *packed,
+                            GError **error);
 
     /*
      * Instead of data: first..last of the run is zero (DK_RUN_ZERO), or could not be read
@@ -115,6 +136,8 @@ gboolean dk_sink_begin(DkSink *sink, const DkSubject *subject, const DkDumpPlan 
                        GError **error) G_GNUC_WARN_UNUSED_RESULT;
 gboolean dk_sink_data(DkSink *sink, guint64 va, const void *buf, gsize len,
                       GError **error) G_GNUC_WARN_UNUSED_RESULT;
+gboolean dk_sink_data_packed(DkSink *sink, guint64 va, gsize len, const GByteArray *packed,
+                             GError **error) G_GNUC_WARN_UNUSED_RESULT;
 gboolean dk_sink_hole(DkSink *sink, const DkRun *run, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 gboolean dk_sink_finish(DkSink *sink, const DkDumpSummary *summary,
                         GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -88,6 +88,8 @@ DkSubject *dk_subject_new(void)
     subject->process.threads = g_ptr_array_new_with_free_func(thread_free);
     subject->process.mappings = g_ptr_array_new_with_free_func(mapping_free);
     subject->process.modules = g_ptr_array_new_with_free_func(module_free);
+    dk_machine_init(&subject->system);
+    subject->system.modules = g_ptr_array_new_with_free_func(module_free);
     subject->origin.time_us = subject->origin.pause_ns = subject->origin.duration_ns = -1;
     subject->origin.complete = -1;
     return subject;
@@ -105,6 +107,7 @@ void dk_subject_free(DkSubject *subject)
     g_ptr_array_unref(process->threads);
     g_ptr_array_unref(process->mappings);
     g_ptr_array_unref(process->modules);
+    dk_machine_clear(&subject->system);
     g_free(subject->origin.writer);
     g_free(subject->origin.method);
     g_free(subject->origin.level);

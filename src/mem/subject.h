@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * DkSubject: what a dump is of, as its source or reader found it.  A process now (threads with
- * register sets, mappings, modules); a machine later.  Whatever could not be had stands in `gaps`,
+ * register sets, mappings, modules) or a machine.  Whatever could not be had stands in `gaps`,
  * with the reason.  Plain data: sources fill it in, everyone else reads it.
  */
 #pragma once
 
 #include <glib.h>
 
+#include "mem/machine.h"
 #include "mem/regset.h"
 
 typedef enum { DK_SUBJECT_PROCESS, DK_SUBJECT_MACHINE } DkSubjectKind;
@@ -25,7 +26,8 @@ typedef struct {
      * (there, but not of the same instant as the rest).
      */
     char *what;
-    guint64 first; /* virtual addresses of the part, both inside; first > last when it has none */
+    guint64 first; /* addresses of the part (virtual; physical of a machine), both inside; first >
+                      last: none */
     guint64 last;
     guint32 tid; /* the thread that is meant; 0 when none is */
     char *why;   /* a phrase, such as "MADV_DONTDUMP"; never NULL */
@@ -139,19 +141,21 @@ typedef struct {
     char *os_version;
     char *cpu; /* model name, or NULL */
     guint cpus;
-    guint page_size; /* bytes */
-    DkProcess process;
+    guint page_size;   /* bytes */
+    DkProcess process; /* for DK_SUBJECT_PROCESS */
+    DkMachine system;  /* for DK_SUBJECT_MACHINE */
     DkOrigin origin;
     GPtrArray *gaps; /* of DkGap */
     /*
      * Texts of the system that some formats carry as they are, by name: "linux/cpuinfo",
      * "linux/status", "linux/maps" (of a file read; writers make maps of the mappings),
-     * "linux/lsb-release".  Never the environment.  From char * to GBytes.
+     * "linux/lsb-release"; "windows/header" is the header of a Windows dump, all of it (0x1000 or
+     * 0x2000 bytes).  Never the environment.  From char * to GBytes.
      */
     GHashTable *texts;
 } DkSubject;
 
-/* An empty process subject: page size 4096, everything unknown. */
+/* An empty subject, of a process until kind is set: page size 4096, everything unknown. */
 DkSubject *dk_subject_new(void);
 void dk_subject_free(DkSubject *subject);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(DkSubject, dk_subject_free)

@@ -78,7 +78,7 @@ static gboolean write_dump(DkSource *source, const DkFormat *format, DkOutput *o
 {
     g_autoptr(DkDumpPlan) plan = plan_of(source);
     g_autoptr(GPtrArray) failed = g_ptr_array_new();
-    g_autoptr(DkSink) sink = format->sink_new(output);
+    g_autoptr(DkSink) sink = format->sink_new(output, NULL);
     const DkPipeline pipeline = {.source = source, .plan = plan, .sinks = &sink, .nsinks = 1};
     return dk_sink_accepts(sink, source->subject, error) &&
            dk_sink_begin(sink, source->subject, plan, error) &&

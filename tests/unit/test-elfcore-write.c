@@ -220,7 +220,7 @@ static GBytes *write_file(const DkSubject *subject, const DkDumpPlan *plan, guin
     g_autoptr(GError) error = NULL;
     Memory *memory = memory_new();
     g_autoptr(DkOutput) output = &memory->output;
-    g_autoptr(DkSink) sink = dk_format_by_name("elf")->sink_new(output);
+    g_autoptr(DkSink) sink = dk_format_by_name("elf")->sink_new(output, NULL);
     g_assert_true(dk_sink_accepts(sink, subject, &error));
     guint64 size = dk_sink_measure(sink, subject, plan);
     g_assert_true(dk_sink_begin(sink, subject, plan, &error));
@@ -549,7 +549,7 @@ static void test_refused(void)
 {
     Memory *memory = memory_new();
     g_autoptr(DkOutput) output = &memory->output;
-    g_autoptr(DkSink) sink = dk_format_by_name("elf")->sink_new(output);
+    g_autoptr(DkSink) sink = dk_format_by_name("elf")->sink_new(output, NULL);
     g_autoptr(DkSubject) subject = sample(DK_MACHINE_X86_64);
     g_autoptr(GError) error = NULL;
     subject->os = DK_OS_WINDOWS;

@@ -190,7 +190,7 @@ static char *write_sample(const DkSubject *subject, const DkDumpPlan *plan)
     char *path = g_build_filename(dir, "sample.dmp", NULL);
     g_autoptr(DkOutput) output = dk_output_file_new(path, FALSE, 0, &error);
     g_assert_no_error(error);
-    g_autoptr(DkSink) sink = format->sink_new(output);
+    g_autoptr(DkSink) sink = format->sink_new(output, NULL);
     g_assert_true(dk_sink_accepts(sink, subject, &error));
     guint64 size = dk_sink_measure(sink, subject, plan);
     g_assert_true(dk_sink_begin(sink, subject, plan, &error));
@@ -360,7 +360,7 @@ static void test_refuses(void)
 {
     g_autoptr(DkSubject) subject = dk_subject_new();
     g_autoptr(DkOutput) output = dk_output_fd_new(1, "stdout");
-    g_autoptr(DkSink) sink = dk_format_by_name("minidump")->sink_new(output);
+    g_autoptr(DkSink) sink = dk_format_by_name("minidump")->sink_new(output, NULL);
     g_autoptr(GError) error = NULL;
     subject->os = DK_OS_LINUX;
     subject->machine = DK_MACHINE_ARM64;

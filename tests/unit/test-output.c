@@ -94,6 +94,31 @@ static void test_round_trip(Place *place, gconstpointer data)
     g_assert_cmpuint(count_files(place->dir), ==, 1);
 }
 
+/* Bytes replaced in what is buffered, in what is on disk, and in holes, the last one included. */
+static void test_rewrite(Place *place, gconstpointer data)
+{
+    g_autoptr(DkOutput) output = dk_output_file_new(place->path, FALSE, 0, NULL);
+    g_autofree guint8 *bytes = g_malloc0(300000);
+    g_assert_true(dk_output_can_rewrite(output));
+    g_assert_true(dk_output_write(output, bytes, 200000, NULL));
+    g_assert_true(dk_output_zeros(output, 90000, NULL));
+    g_assert_true(dk_output_write(output, "tail", 4, NULL));
+    g_assert_true(dk_output_rewrite(output, 290000, "TA", 2, NULL));
+    g_assert_true(dk_output_zeros(output, 9996, NULL));
+    g_assert_true(dk_output_rewrite(output, 299998, "zz", 2, NULL));
+    g_assert_true(dk_output_rewrite(output, 250000, "hole", 4, NULL));
+    g_assert_true(dk_output_rewrite(output, 0, "head", 4, NULL));
+    g_assert_true(dk_output_finish(output, NULL));
+    memcpy(bytes, "head", 4);
+    memcpy(bytes + 250000, "hole", 4);
+    memcpy(bytes + 290000, "TAil", 4);
+    memcpy(bytes + 299998, "zz", 2);
+    g_autofree char *content = NULL;
+    gsize len = 0;
+    g_assert_true(g_file_get_contents(place->path, &content, &len, NULL));
+    g_assert_cmpmem(content, len, bytes, 300000);
+}
+
 static void test_holes(Place *place, gconstpointer data)
 {
     g_autoptr(DkOutput) output = dk_output_file_new(place->path, FALSE, 0, NULL);
@@ -421,6 +446,7 @@ int main(int argc, char **argv)
     } tests[] = {
         {"/output/round-trip", test_round_trip},
         {"/output/holes", test_holes},
+        {"/output/rewrite", test_rewrite},
         {"/output/nothing-left", test_nothing_left},
         {"/output/exists", test_exists},
         {"/output/exists-late", test_exists_late},

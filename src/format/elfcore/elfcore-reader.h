@@ -154,4 +154,4 @@ DkSpace *dk_elfcore_space_new(DkInput *input, const GArray *loads);
 gboolean dk_elfcore_verify(DkSource *source, gboolean deep, DkVerify *verify, GError **error);
 
 /* elfcore-write.c */
-DkSink *dk_elfcore_sink_new(DkOutput *output);
+DkSink *dk_elfcore_sink_new(DkOutput *output, const DkSinkOptions *options);

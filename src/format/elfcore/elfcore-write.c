@@ -401,7 +401,7 @@ static const DkSinkOps sink_ops = {
     .destroy = sink_destroy,
 };
 
-DkSink *dk_elfcore_sink_new(DkOutput *output)
+DkSink *dk_elfcore_sink_new(DkOutput *output, const DkSinkOptions *options)
 {
     ElfcoreSink *self = g_new0(ElfcoreSink, 1);
     dk_sink_init(&self->sink, &sink_ops, output);

@@ -48,4 +48,4 @@ gboolean dk_minidump_verify(DkSource *source, gboolean deep, DkVerify *verify, G
 
 /* DkFormat.open and sink_new */
 DkSource *dk_minidump_open(DkInput *input, GError **error);
-DkSink *dk_minidump_sink_new(DkOutput *output);
+DkSink *dk_minidump_sink_new(DkOutput *output, const DkSinkOptions *options);

@@ -109,7 +109,7 @@ static const DkSinkOps minidump_sink_ops = {
     .destroy = destroy,
 };
 
-DkSink *dk_minidump_sink_new(DkOutput *output)
+DkSink *dk_minidump_sink_new(DkOutput *output, const DkSinkOptions *options)
 {
     Writer *writer = g_new0(Writer, 1);
     dk_sink_init(&writer->base, &minidump_sink_ops, output);
