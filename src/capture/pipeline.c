@@ -8,10 +8,12 @@
 #define PAGE ((gsize)4096)
 /* One read: long enough for process_vm_readv to be fast, and of a size that stays in the cache. */
 #define PIECE ((gsize)256 << 10)
-/* Buffers in flight, for all sinks together; a few more than are read ahead. */
-#define BUFFERS 12
-/* Pieces that wait for their turn to be handed to the sinks. */
+/* Pieces that wait for their turn to be handed to the sinks, when one thread helps to read. */
 #define AHEAD 3
+/* Buffers beside these: what the sinks have in hand. */
+#define BUFFERS_BEHIND 9
+/* Most threads that help, where a sink has work for them. */
+#define HELPERS_MAX 15u
 /* Zero pages become a hole when so many bytes of them follow each other. */
 #define HOLE_MIN ((gsize)64 << 10)
 
@@ -20,19 +22,22 @@ typedef struct {
     gint refs;
     guint8 *bytes; /* NULL for a hole */
     DkRun run;
+    GByteArray *packed[]; /* one for each sink, NULL for one that does not pack */
 } Piece;
 
 /*
- * What is read, in plan order.  Two threads read: the caller's, which hands the pieces on in their
- * order, and a helper that is ahead of it.
+ * What is read, in plan order, and packed for the sinks that want it.  The caller's thread, which
+ * hands the pieces on in their order, and helpers ahead of it do this.
  */
 typedef struct {
-    gint refs;     /* the row's and the helper's */
+    gint refs;     /* the row's and the helpers' */
     gint taken;    /* by the thread that reads it */
     gboolean done; /* guarded by lock */
     DkRun run;
     guint8 *bytes; /* NULL for what has none */
-    gsize got;
+    gsize got;     /* whole pages */
+    GError *error; /* of packing */
+    GByteArray *packed[];
 } Job;
 
 typedef struct Flow Flow;
@@ -48,9 +53,13 @@ typedef struct {
 struct Flow {
     const DkPipeline *pipeline;
     GAsyncQueue *free_buffers; /* of guint8[PIECE] */
+    GAsyncQueue *free_packed;  /* of GByteArray, empty ones that keep their room */
+    gboolean packs;            /* a sink does */
     GQueue row;                /* of Job, oldest first; of the caller's thread only */
-    GAsyncQueue *todo;         /* of Job, for the helper; one without references ends it */
-    GThread *helper;           /* NULL: there is none */
+    guint ahead;               /* most of them */
+    GAsyncQueue *todo;         /* of Job, for helpers; one without references ends a helper */
+    GThread *helpers[HELPERS_MAX];
+    guint nhelpers;
     GMutex lock;
     GCond progress; /* done of some job has changed */
     Writer *writers;
@@ -59,6 +68,15 @@ struct Flow {
     guint64 done; /* bytes read */
 };
 
+static void recycle_packed(Flow *flow, GByteArray **packed)
+{
+    for (guint i = 0; i < flow->pipeline->nsinks; i++) {
+        if (packed[i])
+            g_async_queue_push_front(flow->free_packed, g_byte_array_set_size(packed[i], 0));
+        packed[i] = NULL;
+    }
+}
+
 static void piece_unref(Flow *flow, Piece *piece)
 {
     if (!g_atomic_int_dec_and_test(&piece->refs))
@@ -66,6 +84,7 @@ static void piece_unref(Flow *flow, Piece *piece)
     /* To the front: the buffer used last is in the cache. */
     if (piece->bytes)
         g_async_queue_push_front(flow->free_buffers, piece->bytes);
+    recycle_packed(flow, piece->packed);
     g_free(piece);
 }
 
@@ -103,6 +122,17 @@ static gboolean write_data(DkSink *sink, guint64 va, const guint8 *bytes, gsize 
     return put_data(sink, va + start, bytes + start, len - start, error);
 }
 
+static gboolean write_piece(Writer *writer, const Piece *piece, GError **error)
+{
+    gsize len = (gsize)(piece->run.last - piece->run.first + 1);
+    const GByteArray *packed = piece->packed[writer - writer->flow->writers];
+    if (packed)
+        return dk_sink_data_packed(writer->sink, piece->run.first, len, packed, error);
+    if (piece->bytes)
+        return write_data(writer->sink, piece->run.first, piece->bytes, len, error);
+    return dk_sink_hole(writer->sink, &piece->run, error);
+}
+
 /* A writer's thread. */
 static gpointer write_pieces(gpointer data)
 {
@@ -114,25 +144,24 @@ static gpointer write_pieces(gpointer data)
             g_free(piece);
             return NULL;
         }
-        if (!writer->error) {
-            gboolean done = piece->bytes
-                                ? write_data(writer->sink, piece->run.first, piece->bytes,
-                                             (gsize)(piece->run.last - piece->run.first + 1),
-                                             &writer->error)
-                                : dk_sink_hole(writer->sink, &piece->run, &writer->error);
-            if (!done)
-                g_atomic_int_set(&flow->failed, 1);
-        }
+        if (!writer->error && !write_piece(writer, piece, &writer->error))
+            g_atomic_int_set(&flow->failed, 1);
         piece_unref(flow, piece);
     }
 }
 
-static void send(Flow *flow, guint8 *bytes, guint64 first, guint64 last, DkRunKind kind)
+/* packed, which may be NULL, is emptied. */
+static void send(Flow *flow, guint8 *bytes, GByteArray **packed, const DkRun *run)
 {
-    Piece *piece = g_new0(Piece, 1);
+    gsize size = flow->pipeline->nsinks * sizeof(GByteArray *);
+    Piece *piece = g_malloc0(sizeof *piece + size);
+    if (packed) {
+        memcpy(piece->packed, packed, size);
+        memset(packed, 0, size);
+    }
     piece->refs = (gint)flow->pipeline->nsinks;
     piece->bytes = bytes;
-    piece->run = (DkRun){first, last, kind};
+    piece->run = *run;
     for (guint i = 0; i < flow->pipeline->nsinks; i++)
         g_async_queue_push(flow->writers[i].queue, piece);
 }
@@ -160,13 +189,45 @@ static void job_unref(Job *job)
         g_free(job);
 }
 
-/* Reads a job, unless the other thread does or did. */
+static GByteArray *take_packed(Flow *flow)
+{
+    GByteArray *packed = g_async_queue_try_pop(flow->free_packed);
+    return packed ? packed : g_byte_array_sized_new(PIECE);
+}
+
+/*
+ * Filters len bytes at va and packs them for the sinks that want it, unless they are all zero,
+ * which is a hole.
+ */
+static gboolean prepare(Flow *flow, guint64 va, guint8 *bytes, gsize len, GByteArray **packed,
+                        GError **error)
+{
+    const DkPipeline *pipeline = flow->pipeline;
+    if (pipeline->filter)
+        pipeline->filter(pipeline->source->subject, va, bytes, len);
+    if (!flow->packs || is_zero(bytes, len))
+        return TRUE;
+    for (guint i = 0; i < pipeline->nsinks; i++) {
+        DkSink *sink = pipeline->sinks[i];
+        if (!sink->ops->pack)
+            continue;
+        packed[i] = take_packed(flow);
+        if (!sink->ops->pack(sink, va, bytes, len, packed[i], error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+/* Reads a job, unless another thread does or did. */
 static gboolean job_read(Flow *flow, Job *job)
 {
     if (!g_atomic_int_compare_and_exchange(&job->taken, 0, 1))
         return FALSE;
     gsize want = (gsize)(job->run.last - job->run.first + 1);
-    job->got = dk_space_read(flow->pipeline->source->space, job->run.first, job->bytes, want);
+    job->got = dk_space_read(flow->pipeline->source->space, job->run.first, job->bytes, want) &
+               ~(PAGE - 1);
+    if (job->got)
+        prepare(flow, job->run.first, job->bytes, job->got, job->packed, &job->error);
     g_mutex_lock(&flow->lock);
     job->done = TRUE;
     g_cond_signal(&flow->progress);
@@ -209,11 +270,11 @@ static void await_oldest(Flow *flow)
     g_mutex_unlock(&flow->lock);
 }
 
-static void send_data(Flow *flow, guint64 first, guint8 *bytes, gsize len)
+/* A piece that prepare() has seen. */
+static void send_data(Flow *flow, guint64 first, guint8 *bytes, gsize len, GByteArray **packed)
 {
-    if (flow->pipeline->filter)
-        flow->pipeline->filter(flow->pipeline->source->subject, first, bytes, len);
-    send(flow, bytes, first, first + len - 1, DK_RUN_DATA);
+    DkRun run = {first, first + len - 1, DK_RUN_DATA};
+    send(flow, bytes, packed, &run);
 }
 
 /*
@@ -228,15 +289,22 @@ static gboolean read_rest(Flow *flow, guint64 first, guint64 last, GError **erro
         gsize want = (gsize)(last - first + 1);
         gsize got = dk_space_read(source->space, first, bytes, want) & ~(PAGE - 1);
         if (got) {
-            send_data(flow, first, bytes, got);
+            g_autofree GByteArray **packed = g_new0(GByteArray *, flow->pipeline->nsinks);
+            if (!prepare(flow, first, bytes, got, packed, error)) {
+                recycle_packed(flow, packed);
+                g_async_queue_push_front(flow->free_buffers, bytes);
+                return FALSE;
+            }
+            send_data(flow, first, bytes, got, packed);
             first += got;
             continue;
         }
         g_async_queue_push_front(flow->free_buffers, bytes);
         if (source->ops->alive && !source->ops->alive(source, error))
             return FALSE;
-        note_unreadable(flow, first, first + PAGE - 1);
-        send(flow, NULL, first, first + PAGE - 1, DK_RUN_UNREADABLE);
+        DkRun hole = {first, first + PAGE - 1, DK_RUN_UNREADABLE};
+        note_unreadable(flow, hole.first, hole.last);
+        send(flow, NULL, NULL, &hole);
         first += PAGE;
     }
     return TRUE;
@@ -249,16 +317,23 @@ static gboolean deliver(Flow *flow, GError **error)
     Job *job = g_queue_pop_head(&flow->row);
     DkRun run = job->run;
     guint8 *bytes = job->bytes;
-    gsize got = job->got & ~(PAGE - 1);
-    job_unref(job);
-    if (!bytes) {
-        send(flow, NULL, run.first, run.last, run.kind);
-        return TRUE;
+    gsize got = job->got;
+    if (job->error) {
+        g_propagate_error(error, g_steal_pointer(&job->error));
+        recycle_packed(flow, job->packed);
+        g_async_queue_push_front(flow->free_buffers, bytes);
+        job_unref(job);
+        return FALSE;
     }
-    if (got)
-        send_data(flow, run.first, bytes, got);
+    if (!bytes)
+        send(flow, NULL, NULL, &run);
+    else if (got)
+        send_data(flow, run.first, bytes, got, job->packed);
     else
         g_async_queue_push_front(flow->free_buffers, bytes);
+    job_unref(job);
+    if (!bytes)
+        return TRUE;
     guint64 want = run.last - run.first + 1;
     if (got < want && !read_rest(flow, run.first + got, run.last, error))
         return FALSE;
@@ -270,7 +345,7 @@ static gboolean deliver(Flow *flow, GError **error)
 /* Adds a job at the end of the row, and delivers what is more than may wait. */
 static gboolean add_job(Flow *flow, const DkRun *run, GError **error)
 {
-    Job *job = g_new0(Job, 1);
+    Job *job = g_malloc0(sizeof *job + flow->pipeline->nsinks * sizeof(GByteArray *));
     job->run = *run;
     job->refs = 1;
     if (run->kind == DK_RUN_ZERO) {
@@ -280,11 +355,11 @@ static gboolean add_job(Flow *flow, const DkRun *run, GError **error)
         job->bytes = g_async_queue_pop(flow->free_buffers);
     }
     g_queue_push_tail(&flow->row, job);
-    if (job->bytes && flow->helper) {
+    if (job->bytes && flow->nhelpers) {
         job->refs = 2;
         g_async_queue_push(flow->todo, job);
     }
-    while (flow->row.length > AHEAD) {
+    while (flow->row.length > flow->ahead) {
         if (!deliver(flow, error))
             return FALSE;
     }
@@ -338,28 +413,41 @@ static gboolean read_all(Flow *flow, GError **error)
     return TRUE;
 }
 
-static void start_helper(Flow *flow)
+/* How many threads may help: one to read, as many as there are CPUs to pack. */
+static guint helpers_wanted(const Flow *flow)
+{
+    guint others = g_get_num_processors() - 1;
+    return MIN(others, flow->packs ? HELPERS_MAX : 1);
+}
+
+static void start_helpers(Flow *flow)
 {
     g_mutex_init(&flow->lock);
     g_cond_init(&flow->progress);
     g_queue_init(&flow->row);
     flow->todo = g_async_queue_new();
-    if (g_get_num_processors() > 1)
-        flow->helper = g_thread_try_new("dumpkit-reader", read_ahead, flow, NULL);
+    while (flow->nhelpers < helpers_wanted(flow)) {
+        GThread *helper = g_thread_try_new("dumpkit-reader", read_ahead, flow, NULL);
+        if (!helper)
+            break;
+        flow->helpers[flow->nhelpers++] = helper;
+    }
 }
 
-/* Ends the helper; nothing of the row is read any more. */
-static void end_helper(Flow *flow)
+/* Ends the helpers; nothing of the row is read any more. */
+static void end_helpers(Flow *flow)
 {
     for (GList *link = flow->row.head; link; link = link->next)
         g_atomic_int_set(&((Job *)link->data)->taken, 1);
-    if (flow->helper) {
+    for (guint i = 0; i < flow->nhelpers; i++)
         g_async_queue_push(flow->todo, g_new0(Job, 1));
-        g_thread_join(flow->helper);
-    }
+    for (guint i = 0; i < flow->nhelpers; i++)
+        g_thread_join(flow->helpers[i]);
     Job *job;
     while ((job = g_queue_pop_head(&flow->row))) {
         g_free(job->bytes);
+        recycle_packed(flow, job->packed);
+        g_clear_error(&job->error);
         job_unref(job);
     }
     g_async_queue_unref(flow->todo);
@@ -370,7 +458,8 @@ static void end_helper(Flow *flow)
 static void start_writers(Flow *flow)
 {
     flow->free_buffers = g_async_queue_new();
-    for (guint i = 0; i < BUFFERS; i++)
+    flow->free_packed = g_async_queue_new();
+    for (guint i = 0; i < flow->ahead + BUFFERS_BEHIND; i++)
         g_async_queue_push(flow->free_buffers, g_malloc(PIECE));
     flow->writers = g_new0(Writer, flow->pipeline->nsinks);
     for (guint i = 0; i < flow->pipeline->nsinks; i++) {
@@ -399,6 +488,10 @@ static GError *end_writers(Flow *flow)
     while ((bytes = g_async_queue_try_pop(flow->free_buffers)))
         g_free(bytes);
     g_async_queue_unref(flow->free_buffers);
+    GByteArray *packed;
+    while ((packed = g_async_queue_try_pop(flow->free_packed)))
+        g_byte_array_unref(packed);
+    g_async_queue_unref(flow->free_packed);
     g_free(flow->writers);
     return first;
 }
@@ -407,10 +500,13 @@ gboolean dk_pipeline_run(const DkPipeline *pipeline, GPtrArray *gaps, GError **e
 {
     Flow flow = {.pipeline = pipeline, .gaps = gaps};
     g_autoptr(GError) read_error = NULL;
+    for (guint i = 0; i < pipeline->nsinks; i++)
+        flow.packs = flow.packs || pipeline->sinks[i]->ops->pack;
+    flow.ahead = MAX(AHEAD, 2 * helpers_wanted(&flow) + 1);
     start_writers(&flow);
-    start_helper(&flow);
+    start_helpers(&flow);
     gboolean done = read_all(&flow, &read_error);
-    end_helper(&flow);
+    end_helpers(&flow);
     GError *write_error = end_writers(&flow);
     if (write_error) {
         g_propagate_error(error, write_error);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The capture pipeline: two threads read memory, which is handed on in plan order, and one thread
- * for each sink writes it, over a fixed pool of buffers; memory used does not grow with the dump.
+ * The capture pipeline: threads read memory, and pack it for the sinks that want it; it is handed
+ * on in plan order, and one thread for each sink writes it, over a fixed pool of buffers; memory
+ * used does not grow with the dump.
  */
 #pragma once
 
@@ -24,10 +25,10 @@ typedef struct {
 } DkPipeline;
 
 /*
- * Carries every extent of the plan from the source to all sinks.  The source's space is read by two
- * threads at the same time.  Pages that cannot be read are
- * written as holes and added to gaps (of DkGap) as "pages".  Fails when a sink does, when the
- * source is gone, or when progress says so; the sinks must then be dropped.
+ * Carries every extent of the plan from the source to all sinks.  The source's space is read by
+ * several threads at the same time, and so are the filter and the sinks' pack().  Pages that cannot
+ * be read are written as holes and added to gaps (of DkGap) as "pages".  Fails when a sink does,
+ * when the source is gone, or when progress says so; the sinks must then be dropped.
  */
 gboolean dk_pipeline_run(const DkPipeline *pipeline, GPtrArray *gaps,
                          GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The capture pipeline: everything arrives once, in order, whoever of the two threads reads it. */
+/* The capture pipeline: everything arrives once, in order, whoever of the threads reads it. */
 #include "capture/pipeline.h"
 
 #include <string.h>
@@ -11,6 +11,7 @@
 #define PAGES 4001
 #define ZERO_FIRST 700 /* pages known to be zero */
 #define ZERO_LAST 899
+#define SINKS 3
 
 typedef struct {
     DkSpace base;
@@ -22,6 +23,7 @@ typedef struct {
     GByteArray *content; /* from BASE on */
     guint calls;
     guint fail_at; /* this call fails; 0: none */
+    gboolean pack_fails;
 } MemorySink;
 
 /* Two bad pages in a row, one that ends a piece, and the last. */
@@ -104,6 +106,31 @@ static gboolean sink_data(DkSink *base, guint64 va, const void *buf, gsize len, 
     return sink_put((MemorySink *)base, buf, len, error);
 }
 
+/* What goes through pack() is turned over on its way. */
+static gboolean sink_pack(DkSink *base, guint64 va, const void *buf, gsize len, GByteArray *packed,
+                          GError **error)
+{
+    g_assert_cmpuint(packed->len, ==, 0);
+    if (((MemorySink *)base)->pack_fails && va >= BASE + PAGES / 2 * PAGE) {
+        g_set_error_literal(error, DK_ERROR, DK_ERROR_LIMIT, "cannot be packed");
+        return FALSE;
+    }
+    g_byte_array_append(packed, buf, (guint)len);
+    for (gsize i = 0; i < len; i++)
+        packed->data[i] ^= 0xff;
+    return TRUE;
+}
+
+static gboolean sink_data_packed(DkSink *base, guint64 va, gsize len, const GByteArray *packed,
+                                 GError **error)
+{
+    g_assert_cmpuint(packed->len, ==, len);
+    g_autofree guint8 *bytes = g_memdup2(packed->data, len);
+    for (gsize i = 0; i < len; i++)
+        bytes[i] ^= 0xff;
+    return sink_put((MemorySink *)base, bytes, len, error);
+}
+
 static gboolean sink_hole(DkSink *base, const DkRun *run, GError **error)
 {
     return sink_put((MemorySink *)base, NULL, (gsize)(run->last - run->first + 1), error);
@@ -130,6 +157,18 @@ static const DkSinkOps sink_ops = {
     .destroy = sink_destroy,
 };
 
+static const DkSinkOps packing_ops = {
+    .name = "packing",
+    .caps = DK_SINK_STREAM | DK_SINK_ORDERED,
+    .begin = sink_begin,
+    .data = sink_data,
+    .pack = sink_pack,
+    .data_packed = sink_data_packed,
+    .hole = sink_hole,
+    .finish = sink_finish,
+    .destroy = sink_destroy,
+};
+
 static gboolean source_alive(DkSource *source, GError **error)
 {
     if (!((PatternSpace *)source->space)->gone)
@@ -149,18 +188,18 @@ static const DkSourceOps source_ops = {
     .close = source_close,
 };
 
-static MemorySink *memory_sink_new(guint fail_at)
+static MemorySink *memory_sink_new(guint fail_at, gboolean packs)
 {
     MemorySink *sink = g_new0(MemorySink, 1);
-    dk_sink_init(&sink->base, &sink_ops, NULL);
+    dk_sink_init(&sink->base, packs ? &packing_ops : &sink_ops, NULL);
     sink->content = g_byte_array_new();
     sink->fail_at = fail_at;
     return sink;
 }
 
-/* Runs the pattern into two sinks, the second of which may fail. */
-static gboolean run(gboolean gone, guint fail_at, MemorySink **sinks, GPtrArray *gaps,
-                    GError **error)
+/* Runs the pattern into three sinks, the last of which packs; the later ones may fail. */
+static gboolean run(gboolean gone, guint fail_at, gboolean pack_fails, MemorySink **sinks,
+                    GPtrArray *gaps, GError **error)
 {
     g_autoptr(DkDumpPlan) plan = dk_dump_plan_new();
     dk_dump_plan_add(plan, BASE, BASE + PAGES * PAGE - 1, DK_MAP_ANON);
@@ -171,13 +210,14 @@ static gboolean run(gboolean gone, guint fail_at, MemorySink **sinks, GPtrArray 
     space->gone = gone;
     source->space = &space->base;
     source->subject = dk_subject_new();
-    DkSink *both[2];
-    for (guint i = 0; i < 2; i++) {
-        sinks[i] = memory_sink_new(i ? fail_at : 0);
-        both[i] = &sinks[i]->base;
-        g_assert_true(dk_sink_begin(both[i], source->subject, plan, NULL));
+    DkSink *all[SINKS];
+    for (guint i = 0; i < SINKS; i++) {
+        sinks[i] = memory_sink_new(i ? fail_at : 0, i == SINKS - 1);
+        sinks[i]->pack_fails = pack_fails;
+        all[i] = &sinks[i]->base;
+        g_assert_true(dk_sink_begin(all[i], source->subject, plan, NULL));
     }
-    DkPipeline pipeline = {.source = source, .plan = plan, .sinks = both, .nsinks = 2};
+    DkPipeline pipeline = {.source = source, .plan = plan, .sinks = all, .nsinks = SINKS};
     gboolean done = dk_pipeline_run(&pipeline, gaps, error);
     dk_source_close(source);
     return done;
@@ -186,13 +226,13 @@ static gboolean run(gboolean gone, guint fail_at, MemorySink **sinks, GPtrArray 
 static void test_all_in_order(void)
 {
     for (guint round = 0; round < 20; round++) {
-        MemorySink *sinks[2];
+        MemorySink *sinks[SINKS];
         g_autoptr(GPtrArray) gaps = g_ptr_array_new_with_free_func((GDestroyNotify)dk_gap_free);
         g_autoptr(GError) error = NULL;
-        gboolean done = run(FALSE, 0, sinks, gaps, &error);
+        gboolean done = run(FALSE, 0, FALSE, sinks, gaps, &error);
         g_assert_no_error(error);
         g_assert_true(done);
-        for (guint i = 0; i < 2; i++) {
+        for (guint i = 0; i < SINKS; i++) {
             g_assert_cmpuint(sinks[i]->content->len, ==, PAGES * PAGE);
             for (guint64 at = 0; at < PAGES * PAGE; at++) {
                 if (sinks[i]->content->data[at] != byte_of(BASE + at))
@@ -210,17 +250,22 @@ static void test_all_in_order(void)
 static void test_failures(void)
 {
     for (guint round = 0; round < 20; round++) {
-        MemorySink *sinks[2];
+        MemorySink *sinks[SINKS];
         g_autoptr(GPtrArray) gaps = g_ptr_array_new_with_free_func((GDestroyNotify)dk_gap_free);
         g_autoptr(GError) full = NULL;
-        g_assert_false(run(FALSE, 1 + round, sinks, gaps, &full));
+        g_assert_false(run(FALSE, 1 + round, FALSE, sinks, gaps, &full));
         g_assert_error(full, DK_ERROR, DK_ERROR_NO_SPACE);
-        for (guint i = 0; i < 2; i++)
+        for (guint i = 0; i < SINKS; i++)
             dk_sink_free(&sinks[i]->base);
         g_autoptr(GError) gone = NULL;
-        g_assert_false(run(TRUE, 0, sinks, gaps, &gone));
+        g_assert_false(run(TRUE, 0, FALSE, sinks, gaps, &gone));
         g_assert_error(gone, DK_ERROR, DK_ERROR_TARGET_GONE);
-        for (guint i = 0; i < 2; i++)
+        for (guint i = 0; i < SINKS; i++)
+            dk_sink_free(&sinks[i]->base);
+        g_autoptr(GError) unpacked = NULL;
+        g_assert_false(run(FALSE, 0, TRUE, sinks, gaps, &unpacked));
+        g_assert_error(unpacked, DK_ERROR, DK_ERROR_LIMIT);
+        for (guint i = 0; i < SINKS; i++)
             dk_sink_free(&sinks[i]->base);
     }
 }
