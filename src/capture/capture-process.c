@@ -1,15 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "capture/capture-process.h"
 
-#include <string.h>
-#include <unistd.h>
-
-#include "base/error.h"
 #include "capture/coverage.h"
 #include "capture/pipeline.h"
 #include "capture/pointed.h"
-#include "capture/zstd-output.h"
-#include "io/output.h"
 #include "live/process/process-source.h"
 #include "sym/symfile.h"
 
@@ -21,15 +15,10 @@
 #define MINI_MAX ((guint64)64 << 20)
 
 typedef struct {
-    DkOutput *output;
-    DkSink *sink;
-} Target;
-
-typedef struct {
     const DkCaptureOptions *options;
     const DkProcessPlan *plan;
     DkSource *source;
-    Target *targets;
+    DkOutputs *outputs;
     DkDumpPlan *dump;
     gint64 start_us;
 } Capture;
@@ -54,33 +43,6 @@ guint64 dk_capture_estimate(const DkLevel *level, const DkProcessPlan *plan)
         break;
     }
     return overhead + plan->rss + plan->swap;
-}
-
-/* Opens every output before the target is touched, so that what is wrong with them shows first. */
-static gboolean open_outputs(Capture *capture, GError **error)
-{
-    const DkCaptureOptions *options = capture->options;
-    guint64 expected = dk_capture_estimate(&options->level, capture->plan);
-    for (guint i = 0; i < options->noutputs; i++) {
-        const DkCaptureOutput *wanted = &options->outputs[i];
-        Target *target = &capture->targets[i];
-        g_autoptr(DkOutput) output = NULL;
-        if (g_str_equal(wanted->path, "-"))
-            output = dk_output_fd_new(STDOUT_FILENO, "standard output");
-        else
-            output = dk_output_file_new(wanted->path, options->replace,
-                                        wanted->zstd_level ? 0 : expected, error);
-        if (!output)
-            return FALSE;
-        target->output = g_steal_pointer(&output);
-        if (wanted->zstd_level) {
-            target->output = dk_zstd_output_new(target->output, wanted->zstd_level, 0, error);
-            if (!target->output)
-                return FALSE;
-        }
-        target->sink = wanted->format->sink_new(target->output, NULL);
-    }
-    return TRUE;
 }
 
 /* Says what the page filter of a level takes out of the pages that are there. */
@@ -108,30 +70,14 @@ static void describe(Capture *capture)
         dk_pointed_blank_registers(subject);
 }
 
-static gboolean begin_sinks(Capture *capture, GError **error)
-{
-    const DkSubject *subject = capture->source->subject;
-    for (guint i = 0; i < capture->options->noutputs; i++) {
-        DkSink *sink = capture->targets[i].sink;
-        if (!dk_sink_accepts(sink, subject, error) ||
-            !dk_sink_begin(sink, subject, capture->dump, error))
-            return FALSE;
-    }
-    return TRUE;
-}
-
 static gboolean carry(Capture *capture, GPtrArray *late, DkProgress *progress, GError **error)
 {
-    guint count = capture->options->noutputs;
     DkLevelKind kind = capture->options->level.kind;
-    g_autofree DkSink **sinks = g_new(DkSink *, count);
-    for (guint i = 0; i < count; i++)
-        sinks[i] = capture->targets[i].sink;
     DkPipeline pipeline = {
         .source = capture->source,
         .plan = capture->dump,
-        .sinks = sinks,
-        .nsinks = count,
+        .sinks = dk_outputs_sinks(capture->outputs),
+        .nsinks = capture->options->noutputs,
         .filter = kind == DK_LEVEL_TRIAGE ? dk_pointed_blank
                   : kind == DK_LEVEL_MINI ? dk_pointed_blank_environment
                                           : NULL,
@@ -155,11 +101,8 @@ static gboolean finish(Capture *capture, GPtrArray *late, DkCaptureResult *resul
         .complete = result->complete,
         .gaps = late,
     };
-    for (guint i = 0; i < capture->options->noutputs; i++) {
-        if (!dk_sink_finish(capture->targets[i].sink, &summary, error) ||
-            !dk_output_finish(capture->targets[i].output, error))
-            return FALSE;
-    }
+    if (!dk_outputs_finish(capture->outputs, &summary, error))
+        return FALSE;
     const char *why = NULL;
     result->method = dk_process_source_method(capture->source, &why);
     result->why = g_strdup(why);
@@ -176,10 +119,16 @@ static gboolean finish(Capture *capture, GPtrArray *late, DkCaptureResult *resul
 static gboolean run(Capture *capture, DkProgress *progress, DkCaptureResult *result, GError **error)
 {
     g_autoptr(GPtrArray) late = g_ptr_array_new_with_free_func((GDestroyNotify)dk_gap_free);
-    if (!open_outputs(capture, error) || !capture->source->ops->pause(capture->source, error))
+    const DkCaptureOptions *options = capture->options;
+    capture->outputs = dk_outputs_open(options->outputs, options->noutputs, options->replace,
+                                       dk_capture_estimate(&options->level, capture->plan), error);
+    if (!capture->outputs || !capture->source->ops->pause(capture->source, error))
         return FALSE;
     describe(capture);
-    if (!begin_sinks(capture, error) || !carry(capture, late, progress, error))
+    const DkSubject *subject = capture->source->subject;
+    if (!dk_outputs_accept(capture->outputs, subject, error) ||
+        !dk_outputs_begin(capture->outputs, subject, capture->dump, error) ||
+        !carry(capture, late, progress, error))
         return FALSE;
     /* The target may go on before files are flushed to disk. */
     if (!capture->source->ops->resume(capture->source, error))
@@ -193,14 +142,9 @@ gboolean dk_capture_process(const DkCaptureOptions *options, const DkProcessPlan
     Capture capture = {.options = options, .plan = plan};
     *result = (DkCaptureResult){0};
     capture.start_us = g_get_monotonic_time();
-    capture.targets = g_new0(Target, options->noutputs);
     capture.source = dk_process_source_new(&options->process, plan);
     gboolean done = run(&capture, progress, result, error);
-    for (guint i = 0; i < options->noutputs; i++) {
-        dk_sink_free(capture.targets[i].sink);
-        dk_output_free(capture.targets[i].output);
-    }
-    g_free(capture.targets);
+    dk_outputs_free(capture.outputs);
     dk_dump_plan_free(capture.dump);
     dk_source_close(capture.source);
     return done;

@@ -8,15 +8,8 @@
 
 #include "base/progress.h"
 #include "capture/level.h"
+#include "capture/outputs.h"
 #include "live/process/process-plan.h"
-#include "mem/format.h"
-
-/* One file to write. */
-typedef struct {
-    char *path; /* "-" is standard output */
-    const DkFormat *format;
-    int zstd_level; /* 0: not compressed */
-} DkCaptureOutput;
 
 typedef struct {
     DkProcessOptions process;

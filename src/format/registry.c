@@ -25,6 +25,23 @@ const DkFormat *dk_format_by_name(const char *name)
     return NULL;
 }
 
+const DkFormat *dk_format_for_writing(const char *name, const DkFormatVariant **variant)
+{
+    *variant = NULL;
+    for (guint i = 0; formats[i]; i++) {
+        if (g_str_equal(formats[i]->name, name))
+            return formats[i];
+        const DkFormatVariant *each = formats[i]->variants;
+        for (; each && each->name; each++) {
+            if (g_str_equal(each->name, name)) {
+                *variant = each;
+                return formats[i];
+            }
+        }
+    }
+    return NULL;
+}
+
 /* The first bytes, for people: printable ones as they are. */
 static char *first_bytes(DkInput *input)
 {

@@ -13,6 +13,12 @@ const DkFormat *const *dk_formats(void);
 const DkFormat *dk_format_by_name(const char *name);
 
 /*
+ * The format with this name or with a variant of this name, or NULL; *variant is NULL for the
+ * format's own name.
+ */
+const DkFormat *dk_format_for_writing(const char *name, const DkFormatVariant **variant);
+
+/*
  * Opens input with the first format that recognises it; *format (may be NULL) gets which.
  * DK_ERROR_NOT_MINE when none does: the message says what the first bytes look like and which
  * formats are read.  Other errors are the format's own.

@@ -64,6 +64,11 @@ typedef struct {
      */
     DkSink *(*sink_new)(DkOutput *output, const DkSinkOptions *options);
 
+    /* Of sink_new: bits 1 << DkSubjectKind of what it takes. */
+    guint32 writes;
+    /* How names of files of this format end, without the dot, such as "core"; ended by NULL. */
+    const char *const *extensions;
+
     /* Other words for --format, ended by an entry without a name; NULL when there are none. */
     const DkFormatVariant *variants;
 

@@ -7,11 +7,10 @@
 #include "base/error.h"
 #include "capture/capture-process.h"
 #include "capture/coverage.h"
-#include "codec/zstd-seekable.h"
-#include "format/registry.h"
 #include "live/process/proc-files.h"
 #include "live/process/target-lookup.h"
 #include "tool/gap-json.h"
+#include "tool/output-options.h"
 #include "tool/progress-line.h"
 #include "tool/verb.h"
 #include "tool/version.h"
@@ -19,33 +18,17 @@
 #define THREAD_TIMEOUT_MS 500
 
 typedef struct {
-    char **outputs;
-    char **formats;
+    DkOutputOptions output; /* first */
     char *level;
     char *method;
-    int zstd_level; /* 0: not given */
     gint64 max_stop_ms;
     gboolean has_max_stop;
     gint thread_timeout_ms;
     gboolean plan;
     gboolean all;
-    gboolean force;
     gboolean include_dontdump;
     GOptionEntry entries[16];
 } State;
-
-static gboolean take_zstd(const char *name, const char *value, gpointer data, GError **error)
-{
-    State *state = ((const DkTool *)data)->state;
-    guint64 level = DK_ZSTD_LEVEL_DEFAULT;
-    if (value && !g_ascii_string_to_unsigned(value, 10, 1, DK_ZSTD_LEVEL_MAX, &level, NULL)) {
-        g_set_error(error, DK_ERROR, DK_ERROR_USAGE, "--zstd=%s: levels are 1 to %d", value,
-                    DK_ZSTD_LEVEL_MAX);
-        return FALSE;
-    }
-    state->zstd_level = (int)level;
-    return TRUE;
-}
 
 static gboolean take_max_stop(const char *name, const char *value, gpointer data, GError **error)
 {
@@ -65,14 +48,8 @@ static const GOptionEntry *options(gpointer data)
 {
     State *state = data;
     const GOptionEntry entries[] = {
-        {"output", 'o', 0, G_OPTION_ARG_FILENAME_ARRAY, &state->outputs,
-         "Write to FILE (- for standard output); may be given twice", "FILE"},
-        {"format", 0, 0, G_OPTION_ARG_STRING_ARRAY, &state->formats,
-         "What to write; as often as -o", "elf|minidump"},
         {"level", 0, 0, G_OPTION_ARG_STRING, &state->level,
          "full (default), miniplus, mini, triage, filter:BITS", "LEVEL"},
-        {"zstd", 0, G_OPTION_FLAG_OPTIONAL_ARG, G_OPTION_ARG_CALLBACK, (gpointer)take_zstd,
-         "Compress (seekable zstd), level 1 to 19", "LEVEL"},
         {"method", 0, 0, G_OPTION_ARG_STRING, &state->method,
          "How to have the memory of one instant", "snapshot|stop"},
         {"max-stop", 0, 0, G_OPTION_ARG_CALLBACK, (gpointer)take_max_stop,
@@ -85,10 +62,10 @@ static const GOptionEntry *options(gpointer data)
          NULL},
         {"all", 0, 0, G_OPTION_ARG_NONE, &state->all,
          "Capture every process that matches; %p in FILE is the pid", NULL},
-        {"force", 'f', 0, G_OPTION_ARG_NONE, &state->force, "Replace FILE when it exists", NULL},
         {NULL},
     };
-    memcpy(state->entries, entries, sizeof entries);
+    dk_output_options_entries(&state->output, "elf|minidump", state->entries);
+    memcpy(state->entries + DK_OUTPUT_OPTIONS, entries, sizeof entries);
     return state->entries;
 }
 
@@ -155,69 +132,11 @@ static char *default_name(const DkProcessPlan *plan, const DkFormat *format, gbo
                            zstd ? ".zst" : "");
 }
 
-/* The format of output number index: as asked for, else as its name says, else ELF. */
-static const DkFormat *choose_format(const State *state, guint index, const char *path,
-                                     GError **error)
+static char *name_output(const char *pattern, const DkFormat *format, gboolean zstd, gpointer data,
+                         GError **error)
 {
-    guint outputs = state->outputs ? g_strv_length(state->outputs) : 1;
-    guint given = state->formats ? g_strv_length(state->formats) : 0;
-    const char *word = NULL;
-    if (given > outputs) {
-        g_set_error_literal(error, DK_ERROR, DK_ERROR_USAGE, "more --format than -o");
-        return NULL;
-    }
-    if (given == outputs) {
-        word = state->formats[index];
-    } else if (path) {
-        g_autofree char *plain = g_strdup(path);
-        if (g_str_has_suffix(plain, ".zst"))
-            plain[strlen(plain) - strlen(".zst")] = 0;
-        if (g_str_has_suffix(plain, ".dmp") || g_str_has_suffix(plain, ".mdmp"))
-            word = "minidump";
-        else if (g_str_has_suffix(plain, ".core") || g_str_has_suffix(plain, ".elf"))
-            word = "elf";
-    }
-    if (!word)
-        word = given ? state->formats[given - 1] : "elf";
-    const DkFormat *format = dk_format_by_name(word);
-    if (!format || !format->sink_new) {
-        g_set_error(error, DK_ERROR, DK_ERROR_USAGE, "--format %s: there are elf and minidump",
-                    word);
-        return NULL;
-    }
-    return format;
-}
-
-static void output_clear(gpointer data)
-{
-    g_free(((DkCaptureOutput *)data)->path);
-}
-
-/* The files to write for one process. */
-static GArray *make_outputs(const State *state, const DkProcessPlan *plan, GError **error)
-{
-    g_autoptr(GArray) outputs = g_array_new(FALSE, TRUE, sizeof(DkCaptureOutput));
-    g_array_set_clear_func(outputs, output_clear);
-    guint count = state->outputs ? g_strv_length(state->outputs) : 1;
-    for (guint i = 0; i < count; i++) {
-        const char *pattern = state->outputs ? state->outputs[i] : NULL;
-        DkCaptureOutput output = {.format = choose_format(state, i, pattern, error)};
-        if (!output.format)
-            return NULL;
-        gboolean zst = pattern && g_str_has_suffix(pattern, ".zst");
-        output.zstd_level = state->zstd_level ? state->zstd_level : zst ? DK_ZSTD_LEVEL_DEFAULT : 0;
-        output.path = pattern ? fill_name(pattern, plan)
-                              : default_name(plan, output.format, output.zstd_level != 0);
-        for (guint j = 0; j < outputs->len; j++) {
-            if (g_str_equal(g_array_index(outputs, DkCaptureOutput, j).path, output.path)) {
-                g_set_error(error, DK_ERROR, DK_ERROR_USAGE, "-o %s is given twice", output.path);
-                output_clear(&output);
-                return NULL;
-            }
-        }
-        g_array_append_val(outputs, output);
-    }
-    return g_steal_pointer(&outputs);
+    const DkProcessPlan *plan = data;
+    return pattern ? fill_name(pattern, plan) : default_name(plan, format, zstd);
 }
 
 static char *ms_text(gint64 ns)
@@ -336,12 +255,14 @@ static int capture_one(Wish *wish, pid_t pid, DkOut *out)
                                                                   : THREAD_TIMEOUT_MS,
                     .tracer_argv = tracer},
         .level = wish->level,
-        .replace = state->force,
+        .replace = state->output.force,
         .writer = "dumpkit " DK_VERSION,
     };
     g_autoptr(GError) error = NULL;
     g_autoptr(DkProcessPlan) plan = dk_process_plan_new(&options.process, &error);
-    g_autoptr(GArray) outputs = plan ? make_outputs(state, plan, &error) : NULL;
+    g_autoptr(GArray) outputs = plan ? dk_output_options_make(&state->output, DK_SUBJECT_PROCESS,
+                                                              name_output, plan, &error)
+                                     : NULL;
     if (!outputs)
         return dk_tool_fail(tool, error);
     if (state->plan) {
@@ -376,10 +297,11 @@ static gboolean check_several(const State *state, const char *target, const GArr
                     pids->len, list->str);
         return FALSE;
     }
-    for (guint i = 0; state->outputs && state->outputs[i]; i++) {
-        if (!strstr(state->outputs[i], "%p")) {
+    for (guint i = 0; state->output.paths && state->output.paths[i]; i++) {
+        if (!strstr(state->output.paths[i], "%p")) {
             g_set_error(error, DK_ERROR, DK_ERROR_USAGE,
-                        "-o %s: with --all the name needs a %%p for the pid", state->outputs[i]);
+                        "-o %s: with --all the name needs a %%p for the pid",
+                        state->output.paths[i]);
             return FALSE;
         }
     }
@@ -399,8 +321,7 @@ static int capture(DkTool *tool, gpointer data, char **args)
     g_autoptr(GArray) pids = dk_process_target_find("", args[0], &error);
     if (!pids || !check_several(wish.state, args[0], pids, &error))
         return dk_tool_fail(tool, error);
-    gboolean to_stdout = wish.state->outputs &&
-                         g_strv_contains((const char *const *)wish.state->outputs, "-");
+    gboolean to_stdout = dk_output_options_to_stdout(&wish.state->output);
     if (to_stdout && isatty(STDOUT_FILENO) && !wish.state->plan) {
         fprintf(stderr, "dumpkit capture: standard output is a terminal; redirect it\n");
         return DK_EXIT_USAGE;
@@ -428,8 +349,7 @@ static int run(DkTool *tool, gpointer data, char **args)
 {
     State *state = data;
     int status = capture(tool, data, args);
-    g_strfreev(state->outputs);
-    g_strfreev(state->formats);
+    dk_output_options_clear(&state->output);
     g_free(state->level);
     g_free(state->method);
     return status;

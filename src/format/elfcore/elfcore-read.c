@@ -510,10 +510,14 @@ const DkSourceOps dk_elfcore_source_ops = {
 
 extern const DkFormat dk_format_elfcore;
 
+static const char *const extensions[] = {"core", "elf", NULL};
+
 const DkFormat dk_format_elfcore = {
     .name = "elf",
     .summary = "ELF core of a process, as the Linux kernel, gcore and dumpkit write it",
     .open = elfcore_open,
     .sink_new = dk_elfcore_sink_new,
+    .writes = 1 << DK_SUBJECT_PROCESS,
+    .extensions = extensions,
     .verify = dk_elfcore_verify,
 };

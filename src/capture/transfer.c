@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "capture/transfer.h"
+
+#include "base/error.h"
+#include "base/size.h"
+#include "capture/coverage.h"
+#include "capture/pipeline.h"
+#include "capture/transfer-plan.h"
+
+/* Headers and notes, for the check of free space. */
+#define OVERHEAD ((guint64)1 << 20)
+
+typedef struct {
+    DkSource *source;
+    const DkTransferOptions *options;
+    DkProgress *progress;
+    DkOutputs *outputs;
+    DkDumpPlan *plan;
+    gint64 start_us;
+} Transfer;
+
+gboolean dk_filter_parse(const char *text, guint *bits, GError **error)
+{
+    static const struct {
+        const char *word;
+        guint bits;
+    } words[] = {{"zero", DK_FILTER_ZERO},
+                 {"cache", DK_FILTER_CACHE},
+                 {"user", DK_FILTER_USER},
+                 {"free", DK_FILTER_FREE}};
+    guint64 level;
+    if (g_ascii_string_to_unsigned(text, 10, 0, 31, &level, NULL)) {
+        *bits = (guint)level;
+        return TRUE;
+    }
+    guint all = 0;
+    g_auto(GStrv) parts = g_strsplit(text, ",", -1);
+    for (guint i = 0; parts[i]; i++) {
+        guint found = 0;
+        for (guint j = 0; j < G_N_ELEMENTS(words); j++)
+            found |= g_str_equal(g_strstrip(parts[i]), words[j].word) ? words[j].bits : 0;
+        if (!found) {
+            g_set_error(error, DK_ERROR, DK_ERROR_USAGE,
+                        "--filter %s: expected zero, free, cache, user, joined by commas, or a "
+                        "dump level of 0 to 31",
+                        text);
+            return FALSE;
+        }
+        all |= found;
+    }
+    *bits = all;
+    return TRUE;
+}
+
+void dk_transfer_result_clear(DkTransferResult *result)
+{
+    g_clear_pointer(&result->gaps, g_ptr_array_unref);
+}
+
+static gboolean open_outputs(Transfer *transfer, GError **error)
+{
+    const DkTransferOptions *options = transfer->options;
+    guint64 expected = options->expected;
+    if (!expected && transfer->plan)
+        expected = dk_size_add(transfer->plan->present, OVERHEAD);
+    transfer->outputs = dk_outputs_open(options->outputs, options->noutputs, options->replace,
+                                        expected, error);
+    return transfer->outputs != NULL;
+}
+
+/* The instant, what it is of, and which of it goes into the files. */
+static gboolean take_instant(Transfer *transfer, GError **error)
+{
+    DkSource *source = transfer->source;
+    if (source->ops->pause && !source->ops->pause(source, error))
+        return FALSE;
+    DkOrigin *origin = &source->subject->origin;
+    g_free(origin->writer);
+    origin->writer = g_strdup(transfer->options->writer);
+    if (transfer->options->comment) {
+        g_free(origin->comment);
+        origin->comment = g_strdup(transfer->options->comment);
+    }
+    transfer->plan = dk_transfer_plan(source, transfer->options->filter, transfer->progress, error);
+    return transfer->plan != NULL;
+}
+
+static gboolean carry(Transfer *transfer, GPtrArray *late, GError **error)
+{
+    DkSource *source = transfer->source;
+    DkOutputs *outputs = transfer->outputs;
+    if (!dk_outputs_accept(outputs, source->subject, error) ||
+        !dk_outputs_begin(outputs, source->subject, transfer->plan, error))
+        return FALSE;
+    DkPipeline pipeline = {
+        .source = source,
+        .plan = transfer->plan,
+        .sinks = dk_outputs_sinks(outputs),
+        .nsinks = transfer->options->noutputs,
+        .progress = transfer->progress,
+    };
+    return dk_pipeline_run(&pipeline, late, error);
+}
+
+static gboolean finish(Transfer *transfer, GPtrArray *late, DkTransferResult *result,
+                       GError **error)
+{
+    DkSubject *subject = transfer->source->subject;
+    g_autoptr(GPtrArray) gaps = g_ptr_array_new_with_free_func((GDestroyNotify)dk_gap_free);
+    DkDumpSummary summary = {
+        .pause_ns = subject->origin.pause_ns,
+        .duration_ns = (g_get_monotonic_time() - transfer->start_us) * 1000,
+        .complete = late->len == 0,
+        .gaps = late,
+    };
+    for (guint i = 0; i < subject->gaps->len; i++)
+        summary.complete = summary.complete && !dk_gap_is_failure(subject->gaps->pdata[i]);
+    if (!dk_outputs_finish(transfer->outputs, &summary, error))
+        return FALSE;
+    *result = (DkTransferResult){
+        .pause_ns = summary.pause_ns,
+        .duration_ns = summary.duration_ns,
+        .bytes = transfer->plan->bytes,
+        .present = transfer->plan->present,
+        .complete = summary.complete,
+    };
+    while (subject->gaps->len)
+        g_ptr_array_add(gaps, g_ptr_array_steal_index(subject->gaps, 0));
+    while (late->len)
+        g_ptr_array_add(gaps, g_ptr_array_steal_index(late, 0));
+    result->gaps = g_steal_pointer(&gaps);
+    return TRUE;
+}
+
+/* A live source is touched when the outputs stand; what a file needs on disk is known first. */
+static gboolean run(Transfer *transfer, DkTransferResult *result, GError **error)
+{
+    DkSource *source = transfer->source;
+    g_autoptr(GPtrArray) late = g_ptr_array_new_with_free_func((GDestroyNotify)dk_gap_free);
+    if (source->ops->pause) {
+        if (!open_outputs(transfer, error) || !take_instant(transfer, error))
+            return FALSE;
+    } else if (!take_instant(transfer, error) || !open_outputs(transfer, error)) {
+        return FALSE;
+    }
+    if (!carry(transfer, late, error))
+        return FALSE;
+    /* The target may go on before files are flushed to disk. */
+    if (source->ops->resume && !source->ops->resume(source, error))
+        return FALSE;
+    return finish(transfer, late, result, error);
+}
+
+gboolean dk_transfer(DkSource *source, const DkTransferOptions *options, DkProgress *progress,
+                     DkTransferResult *result, GError **error)
+{
+    Transfer transfer = {.source = source, .options = options, .progress = progress};
+    transfer.start_us = g_get_monotonic_time();
+    gboolean done = run(&transfer, result, error);
+    dk_outputs_free(transfer.outputs);
+    dk_dump_plan_free(transfer.plan);
+    return done;
+}
