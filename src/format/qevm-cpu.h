@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The CPUs of a machine from the device state of a QEMU migration stream: registers, segments,
+ * control and debug registers, model specific ones, x87 and SSE state of x86.
+ */
+#pragma once
+
+#include <glib.h>
+
+#include "mem/subject.h"
+#include "proto/qevm/qevm.h"
+#include "proto/qevm/vmstate.h"
+
+/*
+ * Takes a device of the stream: "cpu" appends a DkCpu to subject->system (and sets the machine's
+ * kind and the number of CPUs), "apic" gives cr8 to the CPU with the same number.  Devices of other
+ * names are passed over.  A CPU whose state does not agree with its description, or that lacks
+ * general registers, gets its `missing` and the subject a gap "cpu".  To be called from
+ * DkQevmCallbacks.device in the order of the stream.
+ */
+void dk_qevm_cpu_take(DkSubject *subject, const DkVmstate *vmstate, const DkQevmDevice *device);
