@@ -20,6 +20,10 @@
 
 typedef struct DkInput DkInput;
 
+/* As an ELF note: the owner, and the type of the note that is the info text. */
+#define DK_OWN_NOTE_OWNER "DUMPKIT"
+#define DK_OWN_NOTE_INFO 0x444b0001u
+
 /* The largest info text that is read, in bytes. */
 #define DK_OWN_INFO_MAX (32u << 20)
 /* Gaps in an info text; further ones are counted in its member "gaps_dropped". */

@@ -13,6 +13,8 @@
 #include <glib.h>
 #include <stddef.h>
 
+#include "format/own-record.h"
+
 /* e_ident, the same in all files. */
 enum {
     DK_ELF_IDENT_CLASS = 4, /* ELFCLASS32, ELFCLASS64 */
@@ -249,11 +251,11 @@ static_assert(sizeof(DkElf64FileEntry) == 24, "");
  * three.  BFD (gdb) looks at the type of a note and not at its owner, so these numbers stay clear
  * of all that it knows.
  */
-#define DK_ELF_OWN_OWNER "DUMPKIT"
+#define DK_ELF_OWN_OWNER DK_OWN_NOTE_OWNER
 enum {
-    DK_ELF_OWN_INFO = 0x444b0001,      /* JSON: what the dump is of */
-    DK_ELF_OWN_CHECKSUMS = 0x444b0002, /* the table of checksums */
-    DK_ELF_OWN_RESULT = 0x444b0003,    /* JSON of a fixed size: how the capture went */
-    DK_ELF_OWN_SEAL = 0x444b0004,      /* checksum of its segment up to here */
-    DK_ELF_OWN_MAPPINGS = 0x444b0005,  /* text: a line a mapping, in the file or not */
+    DK_ELF_OWN_INFO = DK_OWN_NOTE_INFO, /* JSON: what the dump is of */
+    DK_ELF_OWN_CHECKSUMS = 0x444b0002,  /* the table of checksums */
+    DK_ELF_OWN_RESULT = 0x444b0003,     /* JSON of a fixed size: how the capture went */
+    DK_ELF_OWN_SEAL = 0x444b0004,       /* checksum of its segment up to here */
+    DK_ELF_OWN_MAPPINGS = 0x444b0005,   /* text: a line a mapping, in the file or not */
 };
