@@ -4,14 +4,21 @@
 #include "base/error.h"
 #include "mem/subject.h"
 
-/* Adds first..last of one kind, split where the mapping of a process changes. */
+#define PAGE ((guint64)4096)
+
+/* Adds the whole pages of a run, split where the mapping of a process changes. */
 static void add_run(DkDumpPlan *plan, const DkSubject *subject, const DkRun *run)
 {
+    guint64 va = (run->first + PAGE - 1) & ~(PAGE - 1);
+    guint64 end = (run->last & ~(PAGE - 1)) - ((run->last & (PAGE - 1)) != PAGE - 1);
+    /* A cut file may end within a page, which its reader has named as missing. */
+    if (va < run->first || end < va || end > run->last)
+        return;
+    end |= PAGE - 1;
     if (run->kind != DK_RUN_ZERO)
-        plan->present += run->last - run->first + 1;
-    guint64 va = run->first;
+        plan->present += end - va + 1;
     for (;;) {
-        guint64 last = run->last;
+        guint64 last = end;
         guint32 flags = 0;
         const DkMapping *mapping = subject->kind == DK_SUBJECT_PROCESS
                                        ? dk_subject_mapping_at(subject, va)
@@ -21,7 +28,7 @@ static void add_run(DkDumpPlan *plan, const DkSubject *subject, const DkRun *run
             last = MIN(last, mapping->last);
         }
         dk_dump_plan_add(plan, va, last, flags);
-        if (last == run->last)
+        if (last == end)
             return;
         va = last + 1;
     }

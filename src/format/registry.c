@@ -57,35 +57,71 @@ static char *first_bytes(DkInput *input)
     return g_string_free(text, FALSE);
 }
 
-DkSource *dk_format_open(DkInput *input, const DkFormat **format, GError **error)
+/* With format; NOT_MINE when it cannot be. */
+static DkSource *open_with(const DkFormat *format, DkInput *const *inputs, guint ninputs,
+                           gboolean forced, GError **error)
+{
+    DkSource *source = NULL;
+    if (ninputs > 1 && format->open_parts)
+        source = format->open_parts(inputs, ninputs, error);
+    else if (ninputs > 1 || !format->open)
+        g_set_error(error, DK_ERROR, DK_ERROR_NOT_MINE, "format %s is not read from %u files",
+                    format->name, ninputs);
+    else if (forced && format->open_forced)
+        source = format->open_forced(inputs[0], error);
+    else
+        source = format->open(inputs[0], error);
+    if (source)
+        source->format = format->name;
+    return source;
+}
+
+static void set_unknown(DkInput *const *inputs, guint ninputs, const char *names, GError **error)
+{
+    const char *name = dk_input_name(inputs[0]);
+    if (!dk_input_size(inputs[0])) {
+        g_set_error(error, DK_ERROR, DK_ERROR_NOT_MINE, "%s: the file is empty", name);
+        return;
+    }
+    g_autofree char *head = first_bytes(inputs[0]);
+    if (ninputs > 1)
+        g_set_error(error, DK_ERROR, DK_ERROR_NOT_MINE,
+                    "%s: this and the other %u are not the parts of one dump (it begins with "
+                    "\"%s\"; read in parts are: %s)",
+                    name, ninputs - 1, head, names);
+    else
+        g_set_error(error, DK_ERROR, DK_ERROR_NOT_MINE,
+                    "%s: not a dump that dumpkit reads (it begins with \"%s\"; read are: %s)", name,
+                    head, names);
+}
+
+DkSource *dk_format_open_parts(DkInput *const *inputs, guint ninputs, const DkFormat *wanted,
+                               const DkFormat **format, GError **error)
 {
     g_autoptr(GString) names = g_string_new(NULL);
     for (guint i = 0; formats[i]; i++) {
-        if (!formats[i]->open)
+        const DkFormat *each = formats[i];
+        if (!each->open || (wanted && each != wanted) || (ninputs > 1 && !each->open_parts))
             continue;
-        g_string_append_printf(names, "%s%s", names->len ? ", " : "", formats[i]->name);
+        g_string_append_printf(names, "%s%s", names->len ? ", " : "", each->name);
         g_autoptr(GError) local = NULL;
-        DkSource *source = formats[i]->open(input, &local);
+        DkSource *source = open_with(each, inputs, ninputs, wanted != NULL, &local);
         if (source) {
-            source->format = formats[i]->name;
             if (format)
-                *format = formats[i];
+                *format = each;
             return source;
         }
-        if (!g_error_matches(local, DK_ERROR, DK_ERROR_NOT_MINE)) {
+        if (wanted || !g_error_matches(local, DK_ERROR, DK_ERROR_NOT_MINE)) {
             g_propagate_prefixed_error(error, g_steal_pointer(&local),
-                                       "%s: ", dk_input_name(input));
+                                       "%s: ", dk_input_name(inputs[0]));
             return NULL;
         }
     }
-    if (!dk_input_size(input)) {
-        g_set_error(error, DK_ERROR, DK_ERROR_NOT_MINE, "%s: the file is empty",
-                    dk_input_name(input));
-        return NULL;
-    }
-    g_autofree char *head = first_bytes(input);
-    g_set_error(error, DK_ERROR, DK_ERROR_NOT_MINE,
-                "%s: not a dump that dumpkit reads (it begins with \"%s\"; read are: %s)",
-                dk_input_name(input), head, names->str);
+    set_unknown(inputs, ninputs, names->str, error);
     return NULL;
+}
+
+DkSource *dk_format_open(DkInput *input, const DkFormat **format, GError **error)
+{
+    return dk_format_open_parts(&input, 1, NULL, format, error);
 }

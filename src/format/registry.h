@@ -25,3 +25,10 @@ const DkFormat *dk_format_for_writing(const char *name, const DkFormatVariant **
  */
 DkSource *dk_format_open(DkInput *input, const DkFormat **format,
                          GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/*
+ * The same for a dump that may lie in several files (ninputs is at least 1), and for a format that
+ * the user names (wanted; NULL: the first that recognises it).
+ */
+DkSource *dk_format_open_parts(DkInput *const *inputs, guint ninputs, const DkFormat *wanted,
+                               const DkFormat **format, GError **error) G_GNUC_WARN_UNUSED_RESULT;

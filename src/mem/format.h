@@ -52,6 +52,12 @@ typedef struct {
     DkSource *(*open)(DkInput *input, GError **error);
 
     /*
+     * As open(), when the user says that it is this format, for one that nothing in the file tells
+     * (raw memory).  NULL: the same as open().
+     */
+    DkSource *(*open_forced)(DkInput *input, GError **error);
+
+    /*
      * Opens a dump that lies in several files, given in any order (ninputs is at least 2); errors
      * as of open(), NOT_MINE by the first of them.  Takes references of its own.  NULL for a format
      * that is always one file.

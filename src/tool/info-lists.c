@@ -8,18 +8,19 @@
 #include "capture/coverage.h"
 #include "mem/source.h"
 #include "tool/gap-json.h"
+#include "tool/info-print.h"
 
 #define HEX "0x%" G_GINT64_MODIFIER "x"
 /* Rows of a table in text when not all are asked for. */
 #define ROWS 16
 
-static guint rows_of(const DkInfoList *list, guint count)
+guint dk_info_rows(const DkInfoList *list, guint count)
 {
     return list->all || dk_out_is_json(list->out) ? count : MIN(count, ROWS);
 }
 
-static void begin(const DkInfoList *list, const char *title, guint count, const DkColumn *columns,
-                  guint ncolumns)
+void dk_info_begin(const DkInfoList *list, const char *title, guint count, const DkColumn *columns,
+                   guint ncolumns)
 {
     DkOut *out = list->out;
     dk_out_text(out, "\n%s%s (%u)%s\n", dk_out_bold(out), title, count, dk_out_reset(out));
@@ -27,10 +28,10 @@ static void begin(const DkInfoList *list, const char *title, guint count, const 
         dk_out_table_begin(out, "", columns, ncolumns);
 }
 
-static void end(const DkInfoList *list, guint count, const char *option)
+void dk_info_end(const DkInfoList *list, guint count, const char *option)
 {
     DkOut *out = list->out;
-    guint shown = rows_of(list, count);
+    guint shown = dk_info_rows(list, count);
     if (dk_out_is_json(out))
         return;
     dk_out_table_end(out);
@@ -39,12 +40,7 @@ static void end(const DkInfoList *list, guint count, const char *option)
                     dk_out_reset(out));
 }
 
-static const char *or_empty(const char *text)
-{
-    return text ? text : "";
-}
-
-static void range_cell(DkOut *out, guint64 first, guint64 last)
+void dk_info_range_cell(DkOut *out, guint64 first, guint64 last)
 {
     if (first <= last)
         dk_out_table_cell(out, HEX "-" HEX, first, last);
@@ -52,7 +48,7 @@ static void range_cell(DkOut *out, guint64 first, guint64 last)
         dk_out_table_cell(out, "%s", "");
 }
 
-static void json_range(DkOut *out, guint64 first, guint64 last)
+void dk_info_json_range(DkOut *out, guint64 first, guint64 last)
 {
     if (first > last) {
         dk_out_string(out, "first", NULL);
@@ -61,11 +57,6 @@ static void json_range(DkOut *out, guint64 first, guint64 last)
     }
     dk_out_hex(out, "first", first);
     dk_out_hex(out, "last", last);
-}
-
-static void json_size(DkOut *out, const char *name, guint64 size)
-{
-    dk_out_int(out, name, (gint64)MIN(size, (guint64)G_MAXINT64));
 }
 
 /* --- threads --- */
@@ -99,7 +90,7 @@ static char *regset_text(const DkThread *thread)
 /* FALSE when the register is not known; number is DWARF's. */
 static gboolean reg_of(const DkInfoList *list, const DkThread *thread, gboolean pc, guint64 *value)
 {
-    const DkArch *arch = dk_target_arch(list->target);
+    const DkArch *arch = list->arch;
     GBytes *general = thread->regs[DK_REGSET_GENERAL];
     DkRegs regs = {0};
     if (!arch || !general || !dk_arch_regs_from_general(arch, general, &regs))
@@ -125,9 +116,9 @@ static void thread_row(const DkInfoList *list, guint index, const DkThread *thre
     g_autofree char *regsets = regset_text(thread);
     dk_out_table_cell(out, "%u", index);
     dk_out_table_cell(out, "%u", thread->tid);
-    dk_out_table_cell(out, "%s", or_empty(thread->name));
+    dk_out_table_cell(out, "%s", dk_or_empty(thread->name));
     dk_out_table_cell(out, "%.1s", thread->state ? &thread->state : "");
-    dk_out_table_cell(out, "%s", or_empty(signal));
+    dk_out_table_cell(out, "%s", dk_or_empty(signal));
     reg_cell(list, thread, TRUE);
     reg_cell(list, thread, FALSE);
     dk_out_table_cell(out, "%s", regsets);
@@ -173,8 +164,8 @@ static void json_thread(const DkInfoList *list, guint index, const DkThread *thr
         dk_out_hex(out, "teb", thread->teb_va);
     dk_out_hex(out, "signals_pending", thread->signals_pending);
     dk_out_hex(out, "signals_blocked", thread->signals_blocked);
-    json_size(out, "user_ns", thread->user_ns);
-    json_size(out, "system_ns", thread->system_ns);
+    dk_info_json_size(out, "user_ns", thread->user_ns);
+    dk_info_json_size(out, "system_ns", thread->system_ns);
     dk_out_end(out);
 }
 
@@ -187,16 +178,16 @@ void dk_info_threads(const DkInfoList *list)
         {"sp", "SP", DK_CELL_RIGHT, FALSE},        {"registers", "REGISTERS", DK_CELL_LEFT, FALSE},
     };
     const GPtrArray *threads = list->subject->process.threads;
-    begin(list, "Threads", threads->len, columns, G_N_ELEMENTS(columns));
+    dk_info_begin(list, "Threads", threads->len, columns, G_N_ELEMENTS(columns));
     dk_out_begin_array(list->out, "threads");
-    for (guint i = 0; i < rows_of(list, threads->len); i++) {
+    for (guint i = 0; i < dk_info_rows(list, threads->len); i++) {
         if (dk_out_is_json(list->out))
             json_thread(list, i, g_ptr_array_index(threads, i));
         else
             thread_row(list, i, g_ptr_array_index(threads, i));
     }
     dk_out_end(list->out);
-    end(list, threads->len, "--threads");
+    dk_info_end(list, threads->len, "--threads");
 }
 
 /* --- modules --- */
@@ -238,10 +229,11 @@ static void module_row(const DkInfoList *list, const DkModule *module)
 {
     DkOut *out = list->out;
     g_autofree char *identity = identity_of(module);
-    range_cell(out, module->first, module->last);
+    dk_info_range_cell(out, module->first, module->last);
     dk_out_table_cell(out, "%s", identity);
-    dk_out_table_cell(out, "%s", or_empty(module->version));
-    dk_out_table_cell(out, "%s%s", or_empty(module->path), module->unloaded ? " (unloaded)" : "");
+    dk_out_table_cell(out, "%s", dk_or_empty(module->version));
+    dk_out_table_cell(out, "%s%s", dk_or_empty(module->path),
+                      module->unloaded ? " (unloaded)" : "");
 }
 
 static void json_module(const DkInfoList *list, const DkModule *module)
@@ -250,7 +242,7 @@ static void json_module(const DkInfoList *list, const DkModule *module)
     g_autofree char *build_id = module->build_id ? hex_of(module->build_id) : NULL;
     g_autofree char *guid = guid_of(module);
     dk_out_begin_object(out, NULL);
-    json_range(out, module->first, module->last);
+    dk_info_json_range(out, module->first, module->last);
     dk_out_string(out, "path", module->path);
     dk_out_string(out, "build_id", build_id);
     dk_out_string(out, "pdb", module->debug_file);
@@ -271,17 +263,19 @@ void dk_info_modules(const DkInfoList *list)
         {"version", "VERSION", DK_CELL_LEFT, FALSE},
         {"path", "PATH", DK_CELL_LEFT, FALSE},
     };
-    const GPtrArray *modules = list->subject->process.modules;
-    begin(list, "Modules", modules->len, columns, G_N_ELEMENTS(columns));
+    const GPtrArray *modules = list->subject->kind == DK_SUBJECT_MACHINE
+                                   ? list->subject->system.modules
+                                   : list->subject->process.modules;
+    dk_info_begin(list, "Modules", modules->len, columns, G_N_ELEMENTS(columns));
     dk_out_begin_array(list->out, "modules");
-    for (guint i = 0; i < rows_of(list, modules->len); i++) {
+    for (guint i = 0; i < dk_info_rows(list, modules->len); i++) {
         if (dk_out_is_json(list->out))
             json_module(list, g_ptr_array_index(modules, i));
         else
             module_row(list, g_ptr_array_index(modules, i));
     }
     dk_out_end(list->out);
-    end(list, modules->len, "--modules");
+    dk_info_end(list, modules->len, "--modules");
 }
 
 /* --- memory map --- */
@@ -311,8 +305,7 @@ static gboolean is_file(const DkMapping *mapping)
 static void map_row(const DkInfoList *list, const DkMapping *mapping)
 {
     DkOut *out = list->out;
-    DkCoverage coverage = dk_coverage_of(dk_target_space(list->target), mapping->first,
-                                         mapping->last);
+    DkCoverage coverage = dk_coverage_of(list->source->space, mapping->first, mapping->last);
     g_autofree char *size = dk_size_text(coverage.size);
     g_autofree char *present = dk_size_text(coverage.present);
     g_autoptr(GString) path = g_string_new(mapping->path);
@@ -322,7 +315,7 @@ static void map_row(const DkInfoList *list, const DkMapping *mapping)
     }
     char perms[5];
     permissions(mapping, perms);
-    range_cell(out, mapping->first, mapping->last);
+    dk_info_range_cell(out, mapping->first, mapping->last);
     dk_out_table_cell(out, "%s", perms);
     dk_out_table_cell(out, "%s", size);
     dk_out_table_cell(out, "%s",
@@ -339,15 +332,14 @@ static void map_row(const DkInfoList *list, const DkMapping *mapping)
 static void json_map(const DkInfoList *list, const DkMapping *mapping)
 {
     DkOut *out = list->out;
-    DkCoverage coverage = dk_coverage_of(dk_target_space(list->target), mapping->first,
-                                         mapping->last);
+    DkCoverage coverage = dk_coverage_of(list->source->space, mapping->first, mapping->last);
     char perms[5];
     permissions(mapping, perms);
     dk_out_begin_object(out, NULL);
-    json_range(out, mapping->first, mapping->last);
+    dk_info_json_range(out, mapping->first, mapping->last);
     dk_out_string(out, "permissions", perms);
-    json_size(out, "size", coverage.size);
-    json_size(out, "present", coverage.present);
+    dk_info_json_size(out, "size", coverage.size);
+    dk_info_json_size(out, "present", coverage.present);
     dk_out_hex(out, "offset", mapping->file_offset);
     dk_out_string(out, "path", mapping->path);
     dk_out_bool(out, "anonymous", (mapping->flags & DK_MAP_ANON) != 0);
@@ -368,16 +360,16 @@ void dk_info_maps(const DkInfoList *list)
         {"offset", "OFFSET", DK_CELL_RIGHT, FALSE}, {"path", "PATH", DK_CELL_LEFT, FALSE},
     };
     const GPtrArray *mappings = list->subject->process.mappings;
-    begin(list, "Memory map", mappings->len, columns, G_N_ELEMENTS(columns));
+    dk_info_begin(list, "Memory map", mappings->len, columns, G_N_ELEMENTS(columns));
     dk_out_begin_array(list->out, "maps");
-    for (guint i = 0; i < rows_of(list, mappings->len); i++) {
+    for (guint i = 0; i < dk_info_rows(list, mappings->len); i++) {
         if (dk_out_is_json(list->out))
             json_map(list, g_ptr_array_index(mappings, i));
         else
             map_row(list, g_ptr_array_index(mappings, i));
     }
     dk_out_end(list->out);
-    end(list, mappings->len, "--maps");
+    dk_info_end(list, mappings->len, "--maps");
 }
 
 /* --- notes --- */
@@ -399,8 +391,8 @@ static void print_note(const DkNote *note, gpointer data)
     DkOut *out = notes->list->out;
     if (dk_out_is_json(out)) {
         dk_out_begin_object(out, NULL);
-        json_size(out, "offset", note->off);
-        json_size(out, "size", note->size);
+        dk_info_json_size(out, "offset", note->off);
+        dk_info_json_size(out, "size", note->size);
         dk_out_string(out, "name", note->name);
         dk_out_string(out, "text", note->text);
         dk_out_end(out);
@@ -409,7 +401,7 @@ static void print_note(const DkNote *note, gpointer data)
         dk_out_table_cell(out, HEX, note->off);
         dk_out_table_cell(out, "%" G_GUINT64_FORMAT, note->size);
         dk_out_table_cell(out, "%s", note->name);
-        dk_out_table_cell(out, "%s", or_empty(note->text));
+        dk_out_table_cell(out, "%s", dk_or_empty(note->text));
     }
 }
 
@@ -421,17 +413,17 @@ void dk_info_notes(const DkInfoList *list)
         {"name", "NAME", DK_CELL_LEFT, FALSE},
         {"text", "SAYS", DK_CELL_LEFT, FALSE},
     };
-    DkSource *source = dk_target_source(list->target);
+    DkSource *source = list->source;
     Notes notes = {.list = list};
     if (source->ops->foreach_note)
         source->ops->foreach_note(source, count_note, &notes);
-    notes.rows = rows_of(list, notes.count);
-    begin(list, "Notes", notes.count, columns, G_N_ELEMENTS(columns));
+    notes.rows = dk_info_rows(list, notes.count);
+    dk_info_begin(list, "Notes", notes.count, columns, G_N_ELEMENTS(columns));
     dk_out_begin_array(list->out, "notes");
     if (source->ops->foreach_note)
         source->ops->foreach_note(source, print_note, &notes);
     dk_out_end(list->out);
-    end(list, notes.count, "--notes");
+    dk_info_end(list, notes.count, "--notes");
 }
 
 /* --- gaps --- */
@@ -441,7 +433,7 @@ static void gap_row(const DkInfoList *list, const DkGap *gap)
     DkOut *out = list->out;
     g_autofree char *size = dk_size_text(dk_size_of_range(gap->first, gap->last));
     dk_out_table_cell(out, "%s", gap->what);
-    range_cell(out, gap->first, gap->last);
+    dk_info_range_cell(out, gap->first, gap->last);
     dk_out_table_cell(out, "%s", gap->first <= gap->last ? size : "");
     if (gap->tid)
         dk_out_table_cell(out, "%u", gap->tid);
@@ -458,14 +450,14 @@ void dk_info_gaps(const DkInfoList *list)
         {"why", "WHY", DK_CELL_LEFT, FALSE},
     };
     const GPtrArray *gaps = list->subject->gaps;
-    begin(list, "Gaps", gaps->len, columns, G_N_ELEMENTS(columns));
+    dk_info_begin(list, "Gaps", gaps->len, columns, G_N_ELEMENTS(columns));
     dk_out_begin_array(list->out, "gaps");
-    for (guint i = 0; i < rows_of(list, gaps->len); i++) {
+    for (guint i = 0; i < dk_info_rows(list, gaps->len); i++) {
         if (dk_out_is_json(list->out))
             dk_gap_json(list->out, g_ptr_array_index(gaps, i));
         else
             gap_row(list, g_ptr_array_index(gaps, i));
     }
     dk_out_end(list->out);
-    end(list, gaps->len, "--gaps");
+    dk_info_end(list, gaps->len, "--gaps");
 }

@@ -21,6 +21,9 @@ typedef struct {
 /* How many entries dk_output_options_entries() fills in. */
 #define DK_OUTPUT_OPTIONS 4
 
+/* The formats of --format, for its description; a test compares it with the table of formats. */
+#define DK_OUTPUT_FORMATS "elf|minidump"
+
 /* formats is the description of --format's argument, such as "elf|minidump"; static. */
 void dk_output_options_entries(DkOutputOptions *options, const char *formats,
                                GOptionEntry entries[DK_OUTPUT_OPTIONS]);

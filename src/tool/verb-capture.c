@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/error.h"
 #include "capture/capture-process.h"
-#include "capture/coverage.h"
 #include "live/process/proc-files.h"
 #include "live/process/target-lookup.h"
-#include "tool/gap-json.h"
 #include "tool/output-options.h"
 #include "tool/progress-line.h"
+#include "tool/transfer-print.h"
 #include "tool/verb.h"
 #include "tool/version.h"
 
@@ -178,31 +176,6 @@ static void print_plan(Wish *wish, const DkProcessPlan *plan, const GArray *outp
     dk_out_end(out);
 }
 
-static guint64 size_of(const char *path)
-{
-    struct stat st;
-    return stat(path, &st) == 0 ? (guint64)st.st_size : 0;
-}
-
-/* What is missing; what is left out by intent only when asked for more. */
-static void print_gaps(DkTool *tool, const DkCaptureResult *result, DkOut *out)
-{
-    dk_gaps_json(out, result->gaps);
-    for (guint i = 0; i < result->gaps->len; i++) {
-        const DkGap *gap = g_ptr_array_index(result->gaps, i);
-        gboolean failure = dk_gap_is_failure(gap);
-        g_autofree char *where = gap->tid ? g_strdup_printf("thread %u", gap->tid)
-                                 : gap->first <= gap->last
-                                     ? g_strdup_printf("%" G_GINT64_MODIFIER "x-%" G_GINT64_MODIFIER
-                                                       "x",
-                                                       gap->first, gap->last + 1)
-                                     : g_strdup("");
-        if (failure || tool->verbosity || g_str_equal(gap->what, "instant"))
-            dk_out_text(out, "  %s: %s %s: %s\n", failure ? "missing" : "note", gap->what, where,
-                        gap->why);
-    }
-}
-
 static void print_result(DkTool *tool, const DkProcessPlan *plan, const GArray *outputs,
                          const DkCaptureResult *result, DkOut *out)
 {
@@ -219,23 +192,11 @@ static void print_result(DkTool *tool, const DkProcessPlan *plan, const GArray *
     dk_out_int(out, "memory_bytes", (gint64)result->bytes);
     dk_out_int(out, "present_bytes", (gint64)result->present);
     dk_out_bool(out, "complete", result->complete);
-    dk_out_begin_array(out, "outputs");
-    for (guint i = 0; i < outputs->len; i++) {
-        const DkCaptureOutput *output = &g_array_index(outputs, DkCaptureOutput, i);
-        g_autofree char *size = dk_progress_size_text(size_of(output->path));
-        if (!g_str_equal(output->path, "-"))
-            dk_out_text(out, "%s: %s\n", output->path, size);
-        dk_out_begin_object(out, NULL);
-        dk_out_string(out, "path", output->path);
-        dk_out_string(out, "format", output->format->name);
-        dk_out_int(out, "size_bytes", (gint64)size_of(output->path));
-        dk_out_end(out);
-    }
-    dk_out_end(out);
+    dk_outputs_print(out, outputs);
     dk_out_text(out, "  %d (%s): %u threads, %s of memory, %s of it in use\n", (int)plan->pid,
                 plan->name, result->threads, memory, present);
     dk_out_text(out, "  method %s: %s\n", dk_method_name(result->method), result->why);
-    print_gaps(tool, result, out);
+    dk_result_gaps_print(tool, out, result->gaps);
     dk_out_text(out, "pause %s, %.2f s in all, %s%s%s\n", pause, (double)result->duration_ns / 1e9,
                 result->complete ? dk_out_green(out) : dk_out_yellow(out),
                 result->complete ? "complete" : "not complete", dk_out_reset(out));

@@ -5,13 +5,14 @@
 #include "base/error.h"
 #include "base/size.h"
 #include "capture/verify.h"
-#include "format/registry.h"
 #include "io/input.h"
+#include "tool/input-options.h"
 #include "tool/verb.h"
 
 typedef struct {
+    DkInputOptions input;
     gboolean deep;
-    GOptionEntry entries[2];
+    GOptionEntry entries[2 + DK_INPUT_OPTIONS];
 } State;
 
 static const char *verdict_word(DkVerdict verdict)
@@ -153,26 +154,30 @@ static int print_unreadable(DkTool *tool, const char *path, const DkInput *input
     return print_check(tool, path, input, NULL, check);
 }
 
-static int run(DkTool *tool, gpointer data, char **args)
+static int check(DkTool *tool, const State *state, char **args)
 {
-    const State *state = data;
     g_autoptr(GError) error = NULL;
-    if (!args[0] || args[1]) {
-        error = g_error_new(DK_ERROR, DK_ERROR_USAGE, "expects one FILE");
+    g_auto(DkOpened) opened = {0};
+    if (!args[0]) {
+        error = g_error_new(DK_ERROR, DK_ERROR_USAGE, "expects a FILE");
         return dk_tool_fail(tool, error);
     }
-    g_autoptr(DkInput) input = dk_input_open(args[0], &error);
-    if (!input)
-        return print_unreadable(tool, args[0], NULL, state->deep, error);
-    const DkFormat *format = NULL;
-    g_autoptr(DkSource) source = dk_format_open(input, &format, &error);
-    if (!source)
-        return print_unreadable(tool, args[0], input, state->deep, error);
-    g_autoptr(DkCheck) check = dk_check_run(input, source, format, state->deep, tool->progress,
-                                            &error);
-    if (!check)
+    if (!dk_input_options_open(&state->input, args, &opened, &error))
+        return print_unreadable(tool, args[0], dk_opened_input(&opened), state->deep, error);
+    DkInput *input = dk_opened_input(&opened);
+    g_autoptr(DkCheck) result = dk_check_run(input, opened.source, opened.format, state->deep,
+                                             tool->progress, &error);
+    if (!result)
         return dk_tool_fail(tool, error);
-    return print_check(tool, args[0], input, format, check);
+    return print_check(tool, args[0], input, opened.format, result);
+}
+
+static int run(DkTool *tool, gpointer data, char **args)
+{
+    State *state = data;
+    int status = check(tool, state, args);
+    dk_input_options_clear(&state->input);
+    return status;
 }
 
 static const GOptionEntry *options(gpointer data)
@@ -183,13 +188,14 @@ static const GOptionEntry *options(gpointer data)
          "Compare the content with the checksums that the file carries", NULL},
         {NULL},
     };
-    memcpy(state->entries, entries, sizeof entries);
+    dk_input_options_entries(&state->input, state->entries);
+    memcpy(state->entries + DK_INPUT_OPTIONS, entries, sizeof entries);
     return state->entries;
 }
 
 const DkVerb dk_verb_check = {
     .name = "check",
-    .synopsis = "FILE",
+    .synopsis = "FILE...",
     .summary = "is this file whole, and what can it not answer?",
     .options = options,
     .state_size = sizeof(State),

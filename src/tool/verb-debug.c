@@ -65,6 +65,12 @@ static DkTarget *open_target(const char *path, const State *state, GError **erro
     DkSource *source = dk_format_open(input, NULL, error);
     if (!source)
         return NULL;
+    if (source->subject->kind == DK_SUBJECT_MACHINE) {
+        dk_source_close(source);
+        g_set_error(error, DK_ERROR, DK_ERROR_UNSUPPORTED,
+                    "%s: is the dump of a machine; debug opens those of processes", path);
+        return NULL;
+    }
     const char *servers = g_getenv("DEBUGINFOD_URLS");
     const DkSymOptions symbols = {
         .sysroot = state->sysroot,

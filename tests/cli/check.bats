@@ -161,6 +161,6 @@ capture_own() {
     run -1 --separate-stderr "$dumpkit" check missing
     [[ $stderr == *missing* ]]
     run -2 "$dumpkit" check
-    run -2 "$dumpkit" check core core
+    run -1 "$dumpkit" check core core
     run -2 "$dumpkit" check --bogus core
 }

@@ -126,7 +126,7 @@ for module in json.load(sys.stdin)["modules"]:
 
 @test "no file, two files and unknown options are wrong usage" {
     run -2 "$dumpkit" info
-    run -2 "$dumpkit" info core core
+    run -1 "$dumpkit" info core core
     run -2 "$dumpkit" info --bogus core
 }
 

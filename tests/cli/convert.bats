@@ -1,0 +1,75 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# convert, as a user types it; what comes out is opened by other readers in the tests of its format.
+
+bats_require_minimum_version 1.5.0
+
+setup() {
+    root=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
+    dumpkit=${DUMPKIT:-$root/build/src/tool/dumpkit}
+    cd "$BATS_TEST_TMPDIR" || exit
+    sleep 1000 &
+    target=$!
+    "$dumpkit" capture -q "pid:$target" -o one.core
+}
+
+teardown() {
+    kill "$target" 2>/dev/null || true
+}
+
+@test "a core becomes a compressed core and a minidump in one pass, and both say the same" {
+    "$dumpkit" convert one.core -o two.core.zst -o three.dmp
+    zstd -dq two.core.zst -o two.core
+    gdb -batch -ex 'p/x $sp' -c one.core >sp1 2>/dev/null
+    gdb -batch -ex 'p/x $sp' -c two.core >sp2 2>/dev/null
+    diff sp1 sp2
+    for file in two.core.zst three.dmp; do
+        "$dumpkit" check --deep "$file"
+        "$dumpkit" info --json "$file" >info.json
+        python3 -c 'import json, sys
+info = json.load(open("info.json"))
+assert info["process"]["pid"] == int(sys.argv[1]), info["process"]
+assert "converted from elf" in info["origin"]["comment"], info["origin"]
+assert info["origin"]["pause_ns"] > 0' "$target"
+    done
+    # All memory, byte by byte.
+    "$dumpkit" convert -q three.dmp -o back.core
+    for file in one.core back.core; do
+        "$dumpkit" info --json --maps "$file" | python3 -c 'import json, sys
+for part in json.load(sys.stdin)["maps"]:
+    if part["present"]:
+        print(part["first"], part["present"])' >"$file.maps"
+    done
+    diff one.core.maps back.core.maps
+    mkdir one back
+    mv one.core one/core
+    mv back.core back/core
+    while read -r first size; do
+        (cd one && "$dumpkit" debug core -c "db $first L0n$size") >one.bytes
+        (cd back && "$dumpkit" debug core -c "db $first L0n$size") >back.bytes
+        cmp one.bytes back.bytes
+    done < <(tail -n 3 one.core.maps)
+}
+
+@test "a pipe, JSON that its schema describes, and no file after an error" {
+    "$dumpkit" convert --json one.core -o - 2>said.json | cat >piped.core
+    python3 "$root/tests/cli/schema-members.py" "$root/docs/schema/convert.md" said.json
+    "$dumpkit" check --deep piped.core
+    run -1 "$dumpkit" convert one.core -o one.core
+    [[ $output == *"a file of this name already"* ]]
+    run -2 "$dumpkit" convert one.core
+    [[ $output == *"expects -o"* ]]
+    run -2 "$dumpkit" convert one.core -o x --format kdump-zstd
+    [[ $output == *"for a process there are elf, minidump"* ]]
+    run -2 "$dumpkit" convert one.core -o x --filter walls
+    run -2 "$dumpkit" convert one.core -o x --input-format nonsense
+    run -1 "$dumpkit" convert /etc/passwd -o x
+    [ ! -e x ]
+}
+
+@test "a cut core gives a file that names what it lacks, and status 3" {
+    head -c 300000 one.core >cut.core
+    run -3 "$dumpkit" convert cut.core -o out.core
+    [[ $output == *"missing: data"* ]]
+    run -3 "$dumpkit" check out.core
+}
