@@ -27,6 +27,7 @@
 #include <string.h>
 
 #include "format/minidump/minidump-layout.h"
+#include "format/windows-context-layout.h"
 
 #define ENTRIES 48u
 
@@ -188,7 +189,7 @@ static guint32 flags_of(Line *line, guint32 usual)
 
 static MdmpLocation put_amd64(Maker *maker, Line *line, guint32 flags)
 {
-    MdmpContextAmd64 raw = {
+    WinContextAmd64 raw = {
         .flags = flags,
         .cs = (guint16)number(line, "cs"),
         .eflags = (guint32)number(line, "eflags"),
@@ -206,7 +207,7 @@ static MdmpLocation put_amd64(Maker *maker, Line *line, guint32 flags)
 
 static MdmpLocation put_x86(Maker *maker, Line *line, guint32 flags)
 {
-    MdmpContextX86 raw = {
+    WinContextX86 raw = {
         .flags = flags,
         .eax = (guint32)number(line, "eax"),
         .ebx = (guint32)number(line, "ebx"),
@@ -220,7 +221,7 @@ static MdmpLocation put_x86(Maker *maker, Line *line, guint32 flags)
 
 static MdmpLocation put_arm64(Maker *maker, Line *line, guint32 flags)
 {
-    MdmpContextArm64 raw = {
+    WinContextArm64 raw = {
         .flags = flags,
         .cpsr = (guint32)number(line, "cpsr"),
         .x = {number(line, "x0"), [29] = number(line, "fp"), [30] = number(line, "lr")},
@@ -234,7 +235,7 @@ static MdmpLocation put_arm64(Maker *maker, Line *line, guint32 flags)
 
 static MdmpLocation put_arm64_old(Maker *maker, Line *line, guint32 flags)
 {
-    MdmpContextArm64Old raw = {
+    WinContextArm64Old raw = {
         .flags = flags,
         .cpsr = (guint32)number(line, "cpsr"),
         .x = {number(line, "x0"), [29] = number(line, "fp"), [30] = number(line, "lr")},
@@ -254,10 +255,10 @@ static MdmpLocation put_context(Maker *maker, Line *line, guint32 flags)
         guint32 flags;
         MdmpLocation (*put)(Maker *maker, Line *line, guint32 flags);
     } contexts[] = {
-        {"amd64", MDMP_CONTEXT_AMD64 | 0xf, put_amd64},
-        {"x86", MDMP_CONTEXT_X86 | 0x2f, put_x86},
-        {"arm64", MDMP_CONTEXT_ARM64 | 7, put_arm64},
-        {"arm64old", MDMP_CONTEXT_ARM64_OLD | 6, put_arm64_old},
+        {"amd64", WIN_CONTEXT_AMD64 | 0xf, put_amd64},
+        {"x86", WIN_CONTEXT_X86 | 0x2f, put_x86},
+        {"arm64", WIN_CONTEXT_ARM64 | 7, put_arm64},
+        {"arm64old", WIN_CONTEXT_ARM64_OLD | 6, put_arm64_old},
     };
     const char *name = text_of(line, "context");
     if (!name)

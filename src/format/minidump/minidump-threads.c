@@ -2,8 +2,8 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "format/minidump/minidump-context.h"
 #include "format/minidump/minidump-parts.h"
+#include "format/windows-context.h"
 
 #define REGSET_MAX 65536u
 #define REGS_VERSION 1u
@@ -39,7 +39,7 @@ static void read_context(DkMinidump *md, gboolean old_arm64, const MdmpLocation 
         return;
     }
     g_autoptr(GBytes) bytes = dk_minidump_bytes(md, location->rva, location->size,
-                                                DK_MINIDUMP_CONTEXT_MAX);
+                                                DK_WINDOWS_CONTEXT_MAX);
     if (!bytes) {
         *missing = g_strdup_printf("its context at offset 0x%x lies behind the end of the file",
                                    location->rva);
@@ -47,7 +47,8 @@ static void read_context(DkMinidump *md, gboolean old_arm64, const MdmpLocation 
     }
     gsize len;
     const void *data = g_bytes_get_data(bytes, &len);
-    if (!dk_minidump_context_read(md->base.subject->machine, old_arm64, data, len, thread, &local))
+    if (!dk_windows_context_read(md->base.subject->machine, old_arm64, data, len, thread->teb_va,
+                                 thread->regs, &local))
         *missing = g_strdup_printf("%s (context of %u bytes at file offset 0x%x)", local->message,
                                    location->size, location->rva);
 }

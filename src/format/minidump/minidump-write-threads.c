@@ -3,7 +3,7 @@
 
 #include "base/bisect.h"
 #include "format/minidump/minidump-builder.h"
-#include "format/minidump/minidump-context.h"
+#include "format/windows-context.h"
 
 #define AMD64_RSP 19         /* in user_regs_struct */
 #define RED_ZONE 128u        /* bytes below the stack pointer that a function may use */
@@ -73,7 +73,7 @@ static guint32 write_context(DkMinidumpBuilder *builder, const DkThread *thread,
 {
     static const guint8 nothing[1];
     guint32 rva = dk_minidump_put(builder, nothing, 0, 16);
-    *size = (guint32)dk_minidump_context_write(builder->bytes, thread);
+    *size = (guint32)dk_windows_context_write(builder->bytes, thread->regs);
     return rva;
 }
 
