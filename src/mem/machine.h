@@ -64,6 +64,17 @@ typedef struct {
     char *missing; /* why it has no registers; NULL when it has */
 } DkCpu;
 
+/* EXCEPTION_RECORD: why the CPU whose registers the header has stopped. */
+typedef struct {
+    gboolean valid;
+    guint32 code; /* NTSTATUS */
+    guint32 flags;
+    guint64 record_va; /* of the record that this one came from; 0: none */
+    guint64 address;   /* of the instruction */
+    guint nparams;
+    guint64 params[15];
+} DkWindowsException;
+
 /* What the header of a Windows dump says of the system; 0 is "not known" throughout. */
 typedef struct {
     gboolean valid;
@@ -80,6 +91,8 @@ typedef struct {
     guint64 up_time;     /* 100 ns */
     guint32 product_type;
     guint32 suite_mask;
+    gboolean pae; /* x86: page tables are PAE's */
+    DkWindowsException exception;
 } DkWindowsFacts;
 
 /* A range of physical addresses, both ends inside. */
@@ -99,6 +112,9 @@ typedef struct {
     GBytes *vmcoreinfo; /* the text of Linux's VMCOREINFO, without the note's head; or NULL */
     guint64 page_root;  /* page table root that the header names (CR3 form); 0: not known */
     GPtrArray *modules; /* of DkModule: drivers that the file lists (a triage dump); ascending */
+    /* The stack that a triage dump has (virtual, both inside); last 0: none. */
+    guint64 stack_first;
+    guint64 stack_last;
     DkWindowsFacts windows;
     /* Data behind the pages that nobody understands, copied whole; NULL, or 0..secondary_size-1. */
     DkSpace *secondary;

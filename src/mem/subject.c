@@ -233,4 +233,5 @@ void dk_subject_sort(DkSubject *subject)
 {
     g_ptr_array_sort(subject->process.mappings, compare_intervals);
     g_ptr_array_sort(subject->process.modules, compare_intervals);
+    g_ptr_array_sort(subject->system.modules, compare_intervals);
 }

@@ -150,7 +150,8 @@ typedef struct {
      * Texts of the system that some formats carry as they are, by name: "linux/cpuinfo",
      * "linux/status", "linux/maps" (of a file read; writers make maps of the mappings),
      * "linux/lsb-release"; "windows/header" is the header of a Windows dump, all of it (0x1000 or
-     * 0x2000 bytes).  Never the environment.  From char * to GBytes.
+     * 0x2000 bytes), "windows/kdbg" the decoded KDDEBUGGER_DATA64 of a triage dump.  Never the
+     * environment.  From char * to GBytes.
      */
     GHashTable *texts;
 } DkSubject;
@@ -180,5 +181,6 @@ const DkMapping *dk_subject_mapping_at(const DkSubject *subject, guint64 va);
 const DkModule *dk_subject_module_at(const DkSubject *subject, guint64 va);
 DkThread *dk_subject_thread(const DkSubject *subject, guint32 tid);
 
-/* Sorts mappings and modules ascending; readers call it once when they are done. */
+/* Sorts mappings and modules (a machine's too) ascending; readers call it once when they are done.
+ */
 void dk_subject_sort(DkSubject *subject);
