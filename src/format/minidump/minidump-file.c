@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "format/utf16.h"
 
 #define X64 "0x%" G_GINT64_MODIFIER "x"
 
@@ -191,25 +192,6 @@ GBytes *dk_minidump_stream(DkMinidump *md, guint32 type)
     return bytes;
 }
 
-char *dk_minidump_utf16(const guint8 *data, gsize len)
-{
-    GString *text = g_string_sized_new(len / 2);
-    for (gsize i = 0; i + 1 < len; i += 2) {
-        gunichar unit = (gunichar)(data[i] | data[i + 1] << 8);
-        if (!unit)
-            break;
-        if (unit >= 0xd800 && unit < 0xdc00 && i + 3 < len) {
-            gunichar low = (gunichar)(data[i + 2] | data[i + 3] << 8);
-            if (low >= 0xdc00 && low < 0xe000) {
-                unit = 0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00);
-                i += 2;
-            }
-        }
-        g_string_append_unichar(text, unit >= 0xd800 && unit < 0xe000 ? 0xfffd : unit);
-    }
-    return g_string_free(text, FALSE);
-}
-
 char *dk_minidump_string(DkMinidump *md, guint64 off)
 {
     g_autoptr(GBytes) head = off ? dk_minidump_bytes(md, off, 4, 4) : NULL;
@@ -227,7 +209,7 @@ char *dk_minidump_string(DkMinidump *md, guint64 off)
     gsize have;
     const guint8 *data = g_bytes_get_data(bytes, &have);
     md->text_left -= have;
-    g_autofree char *text = dk_minidump_utf16(data, have);
+    g_autofree char *text = dk_utf16_text(data, have);
     return *text ? g_steal_pointer(&text) : NULL;
 }
 

@@ -88,9 +88,6 @@ GBytes *dk_minidump_stream(DkMinidump *md, guint32 type);
  */
 char *dk_minidump_string(DkMinidump *md, guint64 off);
 
-/* len bytes of UTF-16 as UTF-8, up to a NUL; an odd last byte is left out. */
-char *dk_minidump_utf16(const guint8 *data, gsize len);
-
 /* The entries of a list stream. */
 typedef struct {
     GBytes *bytes;

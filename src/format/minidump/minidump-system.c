@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "format/minidump/minidump-parts.h"
+#include "format/utf16.h"
 
 /* Copies the first len bytes of the stream into raw, which was zeroed; the index or -1. */
 static gint read_fixed(DkMinidump *md, guint32 type, void *raw, gsize least, gsize len)
@@ -136,7 +137,7 @@ static void read_comments(DkMinidump *md)
     gsize len = 0;
     const guint8 *data = wide ? g_bytes_get_data(wide, &len) : NULL;
     if (data)
-        *comment = dk_minidump_utf16(data, MIN(len, DK_MINIDUMP_STRING_MAX));
+        *comment = dk_utf16_text(data, MIN(len, DK_MINIDUMP_STRING_MAX));
     data = narrow ? g_bytes_get_data(narrow, &len) : NULL;
     if (data && (!*comment || !**comment)) {
         g_autofree char *text = g_strndup((const char *)data, MIN(len, DK_MINIDUMP_STRING_MAX));
