@@ -18,4 +18,4 @@
  * general registers, gets its `missing` and the subject a gap "cpu".  To be called from
  * DkQevmCallbacks.device in the order of the stream.
  */
-void dk_qevm_cpu_take(DkSubject *subject, const DkVmstate *vmstate, const DkQevmDevice *device);
+void dk_qevm_cpu_take(DkSubject *subject, const DkQevmDevice *device);

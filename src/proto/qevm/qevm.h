@@ -14,13 +14,14 @@
 #define DK_QEVM_MAGIC_SIZE 8
 
 /* Device state and its description together; what is above it is passed over and said so. */
-#define DK_QEVM_STATE_MAX (48u << 20)
+#define DK_QEVM_STATE_MAX (16u << 20)
 #define DK_QEVM_BLOCKS_MAX 4096
 /* Sum of the sizes of all RAM blocks: 16 TiB. */
 #define DK_QEVM_RAM_MAX (G_GUINT64_CONSTANT(1) << 44)
 #define DK_QEVM_PAGE_MAX 65536u
 
 typedef struct DkQevm DkQevm;
+typedef struct DkVmstate DkVmstate;
 
 /* A RAM block as the stream announces it, before the first page. */
 typedef struct {
@@ -54,7 +55,8 @@ typedef struct {
     const char *name; /* "cpu", "0000:00:02.0/vga", ... */
     guint32 instance; /* tells devices of one name apart */
     guint32 version;
-    guint index; /* of the device in the description: see vmstate.h */
+    DkVmstate *vmstate; /* the description, for dk_vmstate_walk() (vmstate.h) */
+    guint index;        /* of the device in it */
     const guint8 *data;
     gsize len;
     guint64 stream_off;
@@ -63,10 +65,11 @@ typedef struct {
 /* What is known once the stream has ended. */
 typedef struct {
     guint64 bytes;          /* that were fed */
-    gboolean ram_ended;     /* the section "ram" was closed: all pages have come */
+    gboolean ram_ended;     /* the devices began behind the memory: all pages have come */
+    gboolean snapshot;      /* ... and "ram" was never closed, as a background snapshot leaves it */
     gboolean whole;         /* the end mark was seen */
     guint devices;          /* for which device() was called */
-    const char *no_devices; /* why device() was not called for all of them; NULL when it was */
+    const char *no_devices; /* why device() was not called for all of them, lent; or NULL */
 } DkQevmEnd;
 
 /*

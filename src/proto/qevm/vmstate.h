@@ -49,8 +49,8 @@ gboolean dk_vmstate_integer(const DkVmstateValue *value, gsize element, guint64 
 /*
  * Walks over device `index` in the len bytes at data and calls each (which may be NULL) for every
  * value; *used gets how many bytes the device has.  DK_ERROR_DAMAGED when bytes and description do
- * not agree.
+ * not agree, or when the walks over one description look at more than 2^24 values in all.
  */
-gboolean dk_vmstate_walk(const DkVmstate *vmstate, guint index, const guint8 *data, gsize len,
+gboolean dk_vmstate_walk(DkVmstate *vmstate, guint index, const guint8 *data, gsize len,
                          void (*each)(const DkVmstateValue *value, gpointer user), gpointer user,
                          gsize *used, GError **error) G_GNUC_WARN_UNUSED_RESULT;
