@@ -9,13 +9,18 @@
 
 #include "mem/subject.h"
 #include "proto/qevm/qevm.h"
-#include "proto/qevm/vmstate.h"
 
 /*
- * Takes a device of the stream: "cpu" appends a DkCpu to subject->system (and sets the machine's
- * kind and the number of CPUs), "apic" gives cr8 to the CPU with the same number.  Devices of other
- * names are passed over.  A CPU whose state does not agree with its description, or that lacks
- * general registers, gets its `missing` and the subject a gap "cpu".  To be called from
- * DkQevmCallbacks.device in the order of the stream.
+ * Takes a device of the stream: "cpu" appends a DkCpu to subject->system, "apic" gives cr8 to the
+ * CPU before it.  Devices of other names are passed over.  A CPU whose state does not agree with
+ * its description, or that lacks general registers, gets its `missing` and the subject a gap "cpu".
+ * To be called from DkQevmCallbacks.device in the order of the stream.
  */
 void dk_qevm_cpu_take(DkSubject *subject, const DkQevmDevice *device);
+
+/*
+ * Called once when all devices were taken: sets subject->machine and cpus, and gives the registers
+ * the form of that machine.  It is x86 when the CPUs run with paging and none is in long mode, and
+ * x86-64 otherwise (firmware in real mode included).
+ */
+void dk_qevm_cpu_done(DkSubject *subject);

@@ -8,24 +8,39 @@
 
 #include <glib.h>
 
-/* len bytes at offset of a block stand at pa. */
+typedef enum {
+    DK_QEVM_PLACE_RAM,     /* the machine's memory, placed */
+    DK_QEVM_PLACE_ROM,     /* firmware, placed */
+    DK_QEVM_PLACE_OTHER,   /* not memory of the machine, or its place is set by the guest: video
+                              memory, tables for the firmware, ROMs of cards */
+    DK_QEVM_PLACE_UNKNOWN, /* memory of the machine, all or a part of it without a known place */
+} DkQevmPlaceKind;
+
 typedef struct {
+    const char *id;       /* as in DkQevmBlock; lent */
+    guint64 size;         /* bytes */
+    DkQevmPlaceKind kind; /* set by dk_qevm_place() */
+} DkQevmPlaceBlock;
+
+/* len bytes at offset of a block (by its index) stand at pa. */
+typedef struct {
+    guint block;
     guint64 offset;
     guint64 len;
     guint64 pa;
 } DkQevmPlace;
 
-typedef enum {
-    DK_QEVM_PLACE_RAM,   /* the machine's memory, placed */
-    DK_QEVM_PLACE_ROM,   /* firmware or the like, placed */
-    DK_QEVM_PLACE_OTHER, /* has no certain place: video memory, ACPI tables of the firmware, ... */
-    DK_QEVM_PLACE_RAM_UNKNOWN, /* looks like the machine's memory, but its place is not known */
-} DkQevmPlaceKind;
-
 /*
- * Fills places (GArray of DkQevmPlace, ascending by offset; cleared first) for the block id of size
- * bytes of the machine type `machine` (NULL: not known).  below_4g is the value of the machine's
- * property max-ram-below-4g, or 0 for its default: a stream does not tell it, QEMU's monitor does.
+ * Fills places (GArray of DkQevmPlace; cleared first) for all blocks of a machine: ascending by pa,
+ * not overlapping, and sets the kind of each block.  machine is its type as the stream gives it, or
+ * NULL when it is not known; then, and for a type that is no PC, memory has the kind UNKNOWN.
+ * below_4g is the value of the machine's property max-ram-below-4g, or 0 for its default: a stream
+ * does not tell it, QEMU's monitor does (qom-get).
  */
-DkQevmPlaceKind dk_qevm_place(const char *machine, const char *id, guint64 size, guint64 below_4g,
-                              GArray *places);
+void dk_qevm_place(const char *machine, DkQevmPlaceBlock *blocks, guint nblocks, guint64 below_4g,
+                   GArray *places);
+
+/* The place of offset in a block, and how many bytes from there on are in one piece; FALSE when it
+ * has none. */
+gboolean dk_qevm_place_find(const GArray *places, guint block, guint64 offset, guint64 *pa,
+                            guint64 *len);
