@@ -13,7 +13,6 @@
  * When all is in place it says "guest: ready pages=N churn=N" on the console.  Commands of one line
  * each on the console: "sync" (answers "guest: synced"), "off", "reboot", "panic".
  */
-
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
