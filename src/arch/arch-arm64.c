@@ -101,6 +101,8 @@ static const char *const display[] = {
     "x20 x21 x22 x23", "x24 x25 x26 x27", "x28 fp lr sp",  "pc psr",          NULL,
 };
 
+static const DkPaging *const pagings[] = {&dk_paging_arm64_48, &dk_paging_arm64_39, NULL};
+
 const DkArch dk_arch_arm64 = {
     .machine = DK_MACHINE_ARM64,
     .name = "arm64",
@@ -116,4 +118,5 @@ const DkArch dk_arch_arm64 = {
     .display = display,
     /* x19 to x29 */
     .preserved = 0x7ffull << 19,
+    .pagings = pagings,
 };

@@ -65,6 +65,8 @@ static const char *const display_64[] = {
     "r14 r15",     "iopl",        "cs ss ds es fs gs efl", NULL,
 };
 
+static const DkPaging *const pagings_64[] = {&dk_paging_x86_64, &dk_paging_x86_64_la57, NULL};
+
 const DkArch dk_arch_x86_64 = {
     .machine = DK_MACHINE_X86_64,
     .name = "x86-64",
@@ -81,6 +83,7 @@ const DkArch dk_arch_x86_64 = {
     .flags_name = "efl",
     /* rbx, rbp, r12 to r15, and the bases of fs and gs. */
     .preserved = 1ull << 3 | 1ull << 6 | 0xfull << 12 | 3ull << 58,
+    .pagings = pagings_64,
 };
 
 static const DkRegName names_32[] = {
@@ -117,6 +120,8 @@ static const char *const display_32[] = {
     NULL,
 };
 
+static const DkPaging *const pagings_32[] = {&dk_paging_x86, &dk_paging_x86_pae, NULL};
+
 const DkArch dk_arch_x86 = {
     .machine = DK_MACHINE_X86,
     .name = "x86",
@@ -133,4 +138,5 @@ const DkArch dk_arch_x86 = {
     .flags_name = "efl",
     /* ebx, ebp, esi, edi */
     .preserved = 1ull << 3 | 1ull << 5 | 1ull << 6 | 1ull << 7,
+    .pagings = pagings_32,
 };

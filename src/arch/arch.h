@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * DkArch: what the registers of a machine are called and where they stand in the blocks of
- * mem/regset.h; how its instructions read.  One const table a machine; dk_arch_for() finds it.
+ * mem/regset.h; how its instructions read; its page tables.  One const table a machine;
+ * dk_arch_for() finds it.
  *
- * To add a machine: add a DkArch in a file of its own and a line in arch.c.  Page tables (one step
- * a level) join with the machine dumps.
+ * To add a machine: add a DkArch in a file of its own and a line in arch.c.
  */
 #pragma once
 
 #include <glib.h>
 
+#include "arch/paging.h"
 #include "mem/regset.h"
 #include "mem/subject.h"
 
@@ -70,6 +71,8 @@ struct DkArch {
     const char *flags_name;
     /* Registers that a call preserves (DWARF numbers), for unwinding without rules. */
     guint64 preserved;
+    /* The kinds of paging that the machine has, ended by NULL; each has a step for its levels. */
+    const DkPaging *const *pagings;
 };
 
 /* NULL for a machine that is not known. */
