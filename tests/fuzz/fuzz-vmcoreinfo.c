@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* VMCOREINFO found in memory (a page of the input, then page tables) and parsed as it stands. */
+#include <stdint.h>
+#include <string.h>
+
+#include "target/linux/kernel.h"
+#include "target/linux/vmcoreinfo.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+typedef struct {
+    DkSpace base;
+    const guint8 *bytes;
+    gsize size;
+} Phys;
+
+static gsize phys_read(DkSpace *space, guint64 addr, void *buf, gsize len)
+{
+    const Phys *phys = (Phys *)space;
+    if (addr >= phys->size)
+        return 0;
+    gsize got = MIN(len, phys->size - (gsize)addr);
+    memcpy(buf, phys->bytes + addr, got);
+    return got;
+}
+
+static gboolean phys_next_run(DkSpace *space, guint64 from, DkRun *run)
+{
+    const Phys *phys = (Phys *)space;
+    if (from >= phys->size)
+        return FALSE;
+    *run = (DkRun){from, phys->size - 1, DK_RUN_DATA};
+    return TRUE;
+}
+
+static void phys_destroy(DkSpace *space)
+{
+    g_free(space);
+}
+
+static const DkSpaceOps phys_ops = {
+    .name = "physical",
+    .read = phys_read,
+    .next_run = phys_next_run,
+    .destroy = phys_destroy,
+};
+
+static void look_at(DkSpace *space, GBytes *text)
+{
+    guint64 value;
+    g_autoptr(DkVmcoreinfo) info = dk_vmcoreinfo_parse(text, NULL);
+    if (!info)
+        return;
+    g_assert(dk_vmcoreinfo_release(info));
+    (void)!dk_vmcoreinfo_number(info, "phys_base", &value);
+    (void)!dk_vmcoreinfo_kernel_offset(info, &value);
+    g_autoptr(DkLinuxKernel) kernel = dk_linux_kernel_new(space, info, NULL, NULL);
+    if (!kernel)
+        return;
+    dk_linux_kernel_is_in_place(kernel);
+    g_free(dk_linux_kernel_banner(kernel));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (!size)
+        return 0;
+    Phys *phys = g_new0(Phys, 1);
+    dk_space_init(&phys->base, &phys_ops);
+    phys->bytes = data;
+    phys->size = size;
+    g_autoptr(DkSpace) space = &phys->base;
+    g_autoptr(GBytes) all = g_bytes_new_static(data, size);
+    look_at(space, all);
+    g_autoptr(GBytes) found = dk_vmcoreinfo_find(space, 0, NULL, NULL);
+    if (found)
+        look_at(space, found);
+    return 0;
+}
