@@ -19,6 +19,9 @@ typedef struct {
      */
     gssize (*read)(DkInput *input, guint64 off, void *buf, gsize len, GError **error);
 
+    /* As dk_input_stretch(); the result may lie beyond size.  NULL: it knows of no holes. */
+    guint64 (*stretch)(DkInput *input, guint64 off, gboolean *hole);
+
     /* As dk_input_verify(); NULL: the container has no checksums. */
     gboolean (*verify)(DkInput *input, gboolean *verified, DkProgress *progress, GError **error);
 

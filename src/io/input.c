@@ -98,6 +98,18 @@ static gssize plain_read(DkInput *input, guint64 off, void *buf, gsize len, GErr
     return got;
 }
 
+/* Moves the descriptor's place, which no other slot uses. */
+static guint64 plain_stretch(DkInput *input, guint64 off, gboolean *hole)
+{
+    int fd = ((PlainInput *)input)->fd;
+    off_t data = lseek(fd, (off_t)off, SEEK_DATA);
+    *hole = data < 0 ? errno == ENXIO : (guint64)data > off;
+    if (*hole)
+        return data < 0 ? input->size : (guint64)data;
+    off_t end = lseek(fd, (off_t)off, SEEK_HOLE);
+    return end < 0 ? input->size : (guint64)end;
+}
+
 static void plain_clear(DkInput *input)
 {
     dk_fd_close(&((PlainInput *)input)->fd);
@@ -106,6 +118,7 @@ static void plain_clear(DkInput *input)
 static const DkInputOps plain_ops = {
     .container = "plain",
     .read = plain_read,
+    .stretch = plain_stretch,
     .clear = plain_clear,
 };
 
@@ -236,6 +249,15 @@ gssize dk_input_read(DkInput *input, guint64 off, void *buf, gsize len, GError *
         return 0;
     guint64 there = MIN(input->size - off, (guint64)G_MAXSSIZE);
     return input->ops->read(input, off, buf, (gsize)MIN(len, there), error);
+}
+
+guint64 dk_input_stretch(DkInput *input, guint64 off, gboolean *hole)
+{
+    g_assert(off < input->size);
+    *hole = FALSE;
+    guint64 end = input->ops->stretch ? input->ops->stretch(input, off, hole) : input->size;
+    /* A file that was cut meanwhile ends where it ended. */
+    return end > off ? MIN(end, input->size) : input->size;
 }
 
 static void set_too_short(DkInput *input, const char *what, guint64 off, guint64 len,

@@ -39,6 +39,13 @@ gssize dk_input_read(DkInput *input, guint64 off, void *buf, gsize len,
                      GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /*
+ * The offset behind the stretch of one kind that off, which is below the size, lies in.  *hole:
+ * whether it is a hole of a sparse file, which reads as zeros.  A stretch is not always the longest
+ * one; where nothing is known of holes, all the rest is one stretch of data.
+ */
+guint64 dk_input_stretch(DkInput *input, guint64 off, gboolean *hole);
+
+/*
  * All of len bytes at off as a fresh block, or NULL: DK_ERROR_DAMAGED when the file ends before
  * (the message names what, off, and the file's size), DK_ERROR_LIMIT when len is above limit.
  */

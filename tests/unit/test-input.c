@@ -153,6 +153,36 @@ static void test_plain(Place *place, gconstpointer data)
     expect_verified(input, FALSE);
 }
 
+/* A file with a hole in its middle; where the file system has no holes, all of it is data. */
+static void test_stretch(Place *place, gconstpointer data)
+{
+    int fd = g_open(place->path, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+    g_assert_cmpint(fd, >=, 0);
+    g_assert_cmpint(pwrite(fd, "first", 5, 0), ==, 5);
+    g_assert_cmpint(pwrite(fd, "last", 4, 4 << 20), ==, 4);
+    gboolean has_holes = lseek(fd, 5, SEEK_HOLE) < (4 << 20);
+    close(fd);
+    g_autoptr(DkInput) input = dk_input_open(place->path, NULL);
+    gboolean hole = TRUE;
+    guint64 end = dk_input_stretch(input, 0, &hole);
+    g_assert_false(hole);
+    if (has_holes) {
+        g_assert_cmphex(end, ==, 4096);
+        g_assert_cmphex(dk_input_stretch(input, end, &hole), ==, 4 << 20);
+        g_assert_true(hole);
+        g_assert_cmphex(dk_input_stretch(input, 0x12345, &hole), ==, 4 << 20);
+        g_assert_true(hole);
+        end = dk_input_stretch(input, (4 << 20) + 1, &hole);
+        g_assert_false(hole);
+    }
+    g_assert_cmphex(end, ==, (4 << 20) + 4);
+    /* A file that ends with a hole. */
+    g_assert_cmpint(truncate(place->path, 8 << 20), ==, 0);
+    g_autoptr(DkInput) longer = dk_input_open(place->path, NULL);
+    g_assert_cmphex(dk_input_stretch(longer, 7 << 20, &hole), ==, 8 << 20);
+    g_assert_cmpint(hole, ==, has_holes);
+}
+
 static void test_empty(Place *place, gconstpointer data)
 {
     store(place, "", 0);
@@ -540,6 +570,7 @@ int main(int argc, char **argv)
         void (*run)(Place *place, gconstpointer data);
     } tests[] = {
         {"/input/plain", test_plain},
+        {"/input/stretch", test_stretch},
         {"/input/empty", test_empty},
         {"/input/refused", test_refused},
         {"/input/seekable", test_seekable},
