@@ -6,6 +6,7 @@
 #include "capture/coverage.h"
 #include "capture/pipeline.h"
 #include "capture/transfer-plan.h"
+#include "target/linux/vmcoreinfo.h"
 
 /* Headers and notes, for the check of free space. */
 #define OVERHEAD ((guint64)1 << 20)
@@ -17,6 +18,7 @@ typedef struct {
     DkOutputs *outputs;
     DkDumpPlan *plan;
     gint64 start_us;
+    gboolean vmcoreinfo_found;
 } Transfer;
 
 gboolean dk_filter_parse(const char *text, guint *bits, GError **error)
@@ -68,6 +70,28 @@ static gboolean open_outputs(Transfer *transfer, GError **error)
     return transfer->outputs != NULL;
 }
 
+/*
+ * A Linux guest that did not publish its VMCOREINFO has it in its memory all the same; without it
+ * makedumpfile, crash and drgn refuse the file.  One that is no Linux has none, and that is fine.
+ */
+static gboolean find_vmcoreinfo(Transfer *transfer, GError **error)
+{
+    DkSubject *subject = transfer->source->subject;
+    if (subject->kind != DK_SUBJECT_MACHINE || subject->system.vmcoreinfo ||
+        subject->system.windows.valid)
+        return TRUE;
+    g_autoptr(GError) local = NULL;
+    subject->system.vmcoreinfo = dk_vmcoreinfo_find(transfer->source->space, 0, transfer->progress,
+                                                    &local);
+    transfer->vmcoreinfo_found = subject->system.vmcoreinfo != NULL;
+    if (transfer->vmcoreinfo_found && subject->os == DK_OS_UNKNOWN)
+        subject->os = DK_OS_LINUX;
+    if (!g_error_matches(local, DK_ERROR, DK_ERROR_CANCELLED))
+        return TRUE;
+    g_propagate_error(error, g_steal_pointer(&local));
+    return FALSE;
+}
+
 /* The instant, what it is of, and which of it goes into the files. */
 static gboolean take_instant(Transfer *transfer, GError **error)
 {
@@ -81,6 +105,8 @@ static gboolean take_instant(Transfer *transfer, GError **error)
         g_free(origin->comment);
         origin->comment = g_strdup(transfer->options->comment);
     }
+    if (!find_vmcoreinfo(transfer, error))
+        return FALSE;
     transfer->plan = dk_transfer_plan(source, transfer->options->filter, transfer->progress, error);
     return transfer->plan != NULL;
 }
@@ -123,6 +149,7 @@ static gboolean finish(Transfer *transfer, GPtrArray *late, DkTransferResult *re
         .bytes = transfer->plan->bytes,
         .present = transfer->plan->present,
         .complete = summary.complete,
+        .vmcoreinfo_found = transfer->vmcoreinfo_found,
     };
     while (subject->gaps->len)
         g_ptr_array_add(gaps, g_ptr_array_steal_index(subject->gaps, 0));

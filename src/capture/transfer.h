@@ -39,6 +39,7 @@ typedef struct {
     guint64 present; /* of them read; the others are known to be zero */
     GPtrArray *gaps; /* of DkGap: everything that is missing, and what is so by intent */
     gboolean complete;
+    gboolean vmcoreinfo_found; /* in memory, since the source did not have it */
 } DkTransferResult;
 
 void dk_transfer_result_clear(DkTransferResult *result);

@@ -72,7 +72,8 @@ void dk_info_machine(const DkInfoList *list)
     dk_info_json_system(out, subject);
     dk_info_title(out, "Machine");
     dk_info_field(out, "name", "%s", dk_or_empty(machine->name));
-    dk_info_field(out, "system", "%s", system);
+    if (subject->os != DK_OS_UNKNOWN || subject->machine != DK_MACHINE_UNKNOWN)
+        dk_info_field(out, "system", "%s", system);
     if (ram)
         dk_info_field(out, "RAM", "%s in %u range%s", ram_text, machine->ram->len,
                       machine->ram->len == 1 ? "" : "s");

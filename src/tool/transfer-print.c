@@ -64,6 +64,10 @@ void dk_transfer_print(const DkTool *tool, DkOut *out, const char *from, const D
     dk_out_bool(out, "complete", result->complete);
     dk_outputs_print(out, outputs);
     dk_out_text(out, "  %s of memory, %s of it not known to be zero\n", memory, present);
+    if (source->subject->kind == DK_SUBJECT_MACHINE)
+        dk_out_bool(out, "vmcoreinfo_found", result->vmcoreinfo_found);
+    if (result->vmcoreinfo_found)
+        dk_out_text(out, "  VMCOREINFO was not published; found in memory and written as a note\n");
     dk_result_gaps_print(tool, out, result->gaps);
     if (result->pause_ns >= 0)
         dk_out_text(out, "pause %.1f ms, ", (double)result->pause_ns / 1e6);

@@ -130,7 +130,10 @@ static void print_lists(const State *state, const DkInfoList *base)
     list.all = chosen;
     if (!chosen || state->threads)
         (process ? dk_info_threads : dk_info_cpus)(&list);
-    if (!chosen || state->modules)
+    /* Few dumps of machines list modules; the kernel knows them. */
+    gboolean has_modules = process || base->subject->system.modules->len ||
+                           dk_out_is_json(list.out);
+    if (state->modules || (!chosen && has_modules))
         dk_info_modules(&list);
     if (!chosen || state->maps)
         (process ? dk_info_maps : dk_info_ram)(&list);

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The options of `capture`, and its parts: one for each kind of target. */
+#pragma once
+
+#include "tool/output-options.h"
+#include "tool/verb.h"
+
+typedef struct {
+    DkOutputOptions output; /* first */
+    char *level;
+    char *method;
+    gint64 max_stop_ms; /* -1: not given */
+    gint thread_timeout_ms;
+    gboolean plan;
+    gboolean all;
+    gboolean include_dontdump;
+    GOptionEntry entries[12 + DK_OUTPUT_OPTIONS];
+} DkCaptureWords;
+
+/* Captures the processes that target means; an exit status. */
+int dk_capture_processes(DkTool *tool, const DkCaptureWords *words, const char *target);
+
+/* NAME.TIME.EXTENSION[.zst], for captures without -o; free with g_free(). */
+char *dk_capture_default_name(const char *name, const DkFormat *format, gboolean zstd);
