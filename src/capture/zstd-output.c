@@ -346,9 +346,9 @@ DkOutput *dk_zstd_output_new(DkOutput *below, int level, guint threads, GError *
     output->table = dk_zstd_table_new();
     output->zero[0].size = DK_ZSTD_ZERO_FRAME_SIZE;
     output->zero[1].size = DK_ZSTD_FRAME_SIZE;
-    if (level < 1 || level > DK_ZSTD_LEVEL_MAX) {
-        g_set_error(error, DK_ERROR, DK_ERROR_USAGE, "zstd level %d: expected 1 to %d", level,
-                    DK_ZSTD_LEVEL_MAX);
+    if (!level || level < DK_ZSTD_LEVEL_MIN || level > DK_ZSTD_LEVEL_MAX) {
+        g_set_error(error, DK_ERROR, DK_ERROR_USAGE, "zstd level %d: expected %d to -1 or 1 to %d",
+                    level, DK_ZSTD_LEVEL_MIN, DK_ZSTD_LEVEL_MAX);
         return NULL;
     }
     output->n_slots = threads * SLOTS_PER_THREAD;

@@ -32,7 +32,7 @@ struct DkZstdUnpacker {
 DkZstdPacker *dk_zstd_packer_new(int level)
 {
     DkZstdPacker *packer = g_new0(DkZstdPacker, 1);
-    packer->level = CLAMP(level, 1, DK_ZSTD_LEVEL_MAX);
+    packer->level = CLAMP(level, DK_ZSTD_LEVEL_MIN, DK_ZSTD_LEVEL_MAX);
     return packer;
 }
 

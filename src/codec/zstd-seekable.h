@@ -16,6 +16,13 @@
 /* Frames in a table: what the reference implementation allows (ZSTD_SEEKABLE_MAXFRAMES). */
 #define DK_ZSTD_FRAMES_MAX ((guint32)1 << 27)
 #define DK_ZSTD_LEVEL_DEFAULT 1
+/*
+ * For what is compressed while somebody waits for the memory: about twice as fast as level 1, and
+ * text takes twice as much room.
+ */
+#define DK_ZSTD_LEVEL_LIVE (-10)
+/* Levels below 0 are fast ones (`zstd --fast=N`); 0 is none. */
+#define DK_ZSTD_LEVEL_MIN (-20)
 #define DK_ZSTD_LEVEL_MAX 19
 
 typedef struct {

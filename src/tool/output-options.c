@@ -11,12 +11,16 @@
 static gboolean take_zstd(const char *name, const char *value, gpointer data, GError **error)
 {
     DkOutputOptions *options = ((const DkTool *)data)->state;
-    guint64 level = DK_ZSTD_LEVEL_DEFAULT;
-    if (value && !g_ascii_string_to_unsigned(value, 10, 1, DK_ZSTD_LEVEL_MAX, &level, NULL)) {
-        g_set_error(error, DK_ERROR, DK_ERROR_USAGE, "--zstd=%s: levels are 1 to %d", value,
-                    DK_ZSTD_LEVEL_MAX);
+    gint64 level = 0;
+    if (value && (!g_ascii_string_to_signed(value, 10, DK_ZSTD_LEVEL_MIN, DK_ZSTD_LEVEL_MAX, &level,
+                                            NULL) ||
+                  !level)) {
+        g_set_error(error, DK_ERROR, DK_ERROR_USAGE,
+                    "--zstd=%s: levels are 1 to %d, and %d to -1 for fast ones", value,
+                    DK_ZSTD_LEVEL_MAX, DK_ZSTD_LEVEL_MIN);
         return FALSE;
     }
+    options->zstd = TRUE;
     options->zstd_level = (int)level;
     return TRUE;
 }
@@ -30,7 +34,7 @@ void dk_output_options_entries(DkOutputOptions *options, const char *formats,
         {"format", 0, 0, G_OPTION_ARG_STRING_ARRAY, &options->formats,
          "What to write; as often as -o", formats},
         {"zstd", 0, G_OPTION_FLAG_OPTIONAL_ARG, G_OPTION_ARG_CALLBACK, (gpointer)take_zstd,
-         "Compress (seekable zstd), level 1 to 19", "LEVEL"},
+         "Compress (seekable zstd), level 1 to 19, or -20 to -1: fast", "LEVEL"},
         {"force", 'f', 0, G_OPTION_ARG_NONE, &options->force, "Replace FILE when it exists", NULL},
     };
     memcpy(entries, all, sizeof all);
@@ -149,9 +153,10 @@ GArray *dk_output_options_make(const DkOutputOptions *options, DkSubjectKind kin
         if (!choose_format(options, i, kind, &output, error))
             return NULL;
         gboolean zst = pattern && g_str_has_suffix(pattern, ".zst");
-        output.zstd_level = options->zstd_level ? options->zstd_level
-                            : zst               ? DK_ZSTD_LEVEL_DEFAULT
-                                                : 0;
+        if (options->zstd || zst)
+            output.zstd_level = options->zstd_level     ? options->zstd_level
+                                : options->zstd_default ? options->zstd_default
+                                                        : DK_ZSTD_LEVEL_DEFAULT;
         output.sink.raw_inside = output.zstd_level != 0;
         output.path = name(pattern, output.format, output.zstd_level != 0, data, error);
         if (!output.path)

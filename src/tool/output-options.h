@@ -14,7 +14,9 @@
 typedef struct {
     char **paths;
     char **formats;
-    int zstd_level; /* 0: not given */
+    int zstd_default; /* level when none is given; set by the verb; 0: DK_ZSTD_LEVEL_DEFAULT */
+    int zstd_level;   /* 0: not given */
+    gboolean zstd;    /* --zstd, with a level or without */
     gboolean force;
 } DkOutputOptions;
 

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "codec/zstd-seekable.h"
 #include "tool/capture-words.h"
 
 static gboolean take_max_stop(const char *name, const char *value, gpointer data, GError **error)
@@ -42,6 +43,7 @@ static const GOptionEntry *options(gpointer data)
         {NULL},
     };
     dk_output_options_entries(&state->output, DK_OUTPUT_FORMATS, state->entries);
+    state->output.zstd_default = DK_ZSTD_LEVEL_LIVE;
     memcpy(state->entries + DK_OUTPUT_OPTIONS, entries, sizeof entries);
     return state->entries;
 }

@@ -147,6 +147,8 @@ static void test_round_trip(Place *place, gconstpointer data)
         {all_kinds, G_N_ELEMENTS(all_kinds), 4096, 1, 2},
         {all_kinds, G_N_ELEMENTS(all_kinds), 4 * MIB, 1, 0},
         {all_kinds, G_N_ELEMENTS(all_kinds), 99991, 3, 1},
+        {all_kinds, G_N_ELEMENTS(all_kinds), 99991, DK_ZSTD_LEVEL_LIVE, 2},
+        {all_kinds, G_N_ELEMENTS(all_kinds), MIB, DK_ZSTD_LEVEL_MIN, 1},
         {all_kinds, G_N_ELEMENTS(all_kinds), 40 * MIB, 6, 5},
         {small, 1, 1, DK_ZSTD_LEVEL_MAX, 1},
         {only_zeros, 1, 64 * MIB, 1, 1},
@@ -312,7 +314,7 @@ static void test_error_below(void)
 /* What is taken over is freed also when there is no filter. */
 static void test_wrong_level(void)
 {
-    static const int levels[] = {0, -1, DK_ZSTD_LEVEL_MAX + 1};
+    static const int levels[] = {0, DK_ZSTD_LEVEL_MIN - 1, DK_ZSTD_LEVEL_MAX + 1};
     for (guint i = 0; i < G_N_ELEMENTS(levels); i++) {
         guint destroyed = 0;
         g_autoptr(GError) error = NULL;
