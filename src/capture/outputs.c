@@ -21,6 +21,8 @@ static DkOutput *open_one(const DkCaptureOutput *wanted, gboolean replace, guint
     else
         output = dk_output_file_new(wanted->path, replace, wanted->zstd_level ? 0 : expected,
                                     error);
+    if (output && wanted->nrecipients)
+        output = dk_age_output_new(output, wanted->recipients, wanted->nrecipients, error);
     if (output && wanted->zstd_level)
         output = dk_zstd_output_new(output, wanted->zstd_level, 0, error);
     return output;

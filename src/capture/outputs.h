@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The files that a dump is written to: for each a chain of outputs (file or standard output, with
- * compression in front) and the writer of its format.
+ * encryption and compression in front) and the writer of its format.
  */
 #pragma once
 
 #include <glib.h>
 
+#include "io/age.h"
 #include "mem/format.h"
 
 /* One file to write. */
@@ -15,6 +16,9 @@ typedef struct {
     const DkFormat *format;
     DkSinkOptions sink;
     int zstd_level; /* around the whole file; 0: not compressed */
+    /* Encrypts to them, around all of it; borrowed; none when nrecipients is 0. */
+    const DkAgeRecipient *recipients;
+    guint nrecipients;
 } DkCaptureOutput;
 
 typedef struct DkOutputs DkOutputs;

@@ -21,10 +21,10 @@
 
 /*
  * A filter in front of below, which it takes over (also when this fails).  level is
- * DK_ZSTD_LEVEL_MIN to DK_ZSTD_LEVEL_MAX without 0, else DK_ERROR_USAGE; threads is 0 for as many as there are CPUs, at most 4, or
- * 2 at levels above DK_ZSTD_LEVEL_LIGHT.  Memory does not grow with the dump, but for 12 bytes a
- * frame for the seek table; for each thread it is about 4 MiB at level 1, 6 at 3, 8 at 6, 17 at 9,
- * and 22 at 19.
+ * DK_ZSTD_LEVEL_MIN to DK_ZSTD_LEVEL_MAX without 0, else DK_ERROR_USAGE; threads is 0 for as many
+ * as there are CPUs, at most 4, or 2 at levels above DK_ZSTD_LEVEL_LIGHT.  Memory does not grow
+ * with the dump, but for 12 bytes a frame for the seek table; for each thread it is about 4 MiB at
+ * level 1, 6 at 3, 8 at 6, 17 at 9, and 22 at 19.
  *
  * finish() writes the seek table and finishes below.  An error in a thread or below comes out of
  * the next call.  The threads block all signals.

@@ -33,7 +33,8 @@ struct DkInput {
     const DkInputOps *ops;
     gatomicrefcount refs;
     char *name;
-    guint64 size; /* bytes of the content */
+    const char *container; /* as dk_input_container() says; static */
+    guint64 size;          /* bytes of the content */
 };
 
 /* For a fresh struct of zero bytes from g_new0(). */
@@ -42,17 +43,29 @@ void dk_input_init(DkInput *input, const DkInputOps *ops, const char *name, guin
 /* Whether all len bytes at data are zero. */
 gboolean dk_input_is_zero(const void *data, gsize len);
 
-/* Reads exactly len bytes at off of the file itself; DK_ERROR_DAMAGED when it ends before. */
+/* Reads exactly len bytes at off of the file fd; DK_ERROR_DAMAGED when it ends before. */
 gboolean dk_input_pread(const char *name, int fd, guint64 off, void *buf, gsize len,
                         GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
-/*
- * A file in the seekable format.  fd, of packed_size bytes, is taken over on success only.  Fails
- * with DK_ERROR_NOT_MINE when the file does not end with a seek table.
- */
-DkInput *dk_input_seekable_new(const char *name, int fd, guint64 packed_size,
+/* All len bytes at off of input; DK_ERROR_DAMAGED when it ends before. */
+gboolean dk_input_read_exactly(DkInput *input, guint64 off, void *buf, gsize len,
                                GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
-/* Any other zstd file: unpacks it into a temporary file.  fd is taken over on success only. */
-DkInput *dk_input_unpacked_new(const char *name, int fd, guint64 packed_size,
-                               GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/*
+ * What below, which is referenced, holds in the seekable format.  Fails with DK_ERROR_NOT_MINE when
+ * below does not end with a seek table.
+ */
+DkInput *dk_input_seekable_new(DkInput *below, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* Whether input is one that dk_input_seekable_new() made. */
+gboolean dk_input_is_seekable(const DkInput *input);
+
+/* What any other zstd file holds: unpacks it into a temporary file. */
+DkInput *dk_input_unpacked_new(DkInput *below, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/*
+ * What a file encrypted with age holds (docs/formats/age.md), read in place.  NULL with NOT_MINE
+ * when below does not begin as such a file, with DK_ERROR_DENIED when none of identities opens it.
+ */
+DkInput *dk_input_age_new(DkInput *below, const DkAgeIdentities *identities,
+                          GError **error) G_GNUC_WARN_UNUSED_RESULT;

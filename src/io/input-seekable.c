@@ -4,7 +4,6 @@
 
 #include "base/bisect.h"
 #include "base/error.h"
-#include "base/fd.h"
 #include "codec/zstd-seekable.h"
 #include "codec/zstd-stream.h"
 #include "io/input-backend.h"
@@ -29,8 +28,7 @@ typedef struct {
 
 typedef struct {
     DkInput base;
-    int fd;
-    guint64 packed_size;
+    DkInput *below;
     GArray *frames; /* of DkZstdFrame */
     gboolean has_checksum;
     GMutex lock;  /* for all below */
@@ -99,8 +97,8 @@ static gboolean load_packed(SeekableInput *input, guint index, GError **error)
             return fail_memory(input, index, frame->packed_size, error);
         input->packed_room = frame->packed_size;
     }
-    if (!dk_input_pread(input->base.name, input->fd, frame->packed_off, input->packed,
-                        frame->packed_size, error))
+    if (!dk_input_read_exactly(input->below, frame->packed_off, input->packed, frame->packed_size,
+                               error))
         return FALSE;
     return dk_zstd_frame_holds(input->packed, frame->packed_size, frame->size, error) ||
            fail(input, index, error);
@@ -250,7 +248,7 @@ static gboolean verify_skippable(SeekableInput *input, guint index, GError **err
 {
     const DkZstdFrame *frame = frame_at(input, index);
     guint8 head[DK_ZSTD_SKIPPABLE_HEADER_SIZE];
-    if (!dk_input_pread(input->base.name, input->fd, frame->packed_off, head, sizeof head, error))
+    if (!dk_input_read_exactly(input->below, frame->packed_off, head, sizeof head, error))
         return FALSE;
     guint32 size;
     memcpy(&size, head + DK_ZSTD_MAGIC_SIZE, sizeof size);
@@ -296,8 +294,8 @@ static gboolean verify_frame(SeekableInput *input, guint index, guint8 **out, gs
 static gboolean verify_footer(SeekableInput *input, GError **error)
 {
     guint8 footer[DK_ZSTD_FOOTER_SIZE];
-    guint64 off = input->packed_size - sizeof footer;
-    if (!dk_input_pread(input->base.name, input->fd, off, footer, sizeof footer, error))
+    guint64 off = input->below->size - sizeof footer;
+    if (!dk_input_read_exactly(input->below, off, footer, sizeof footer, error))
         return FALSE;
     if (!(footer[DESCRIPTOR_AT] & UNUSED_BITS))
         return TRUE;
@@ -335,7 +333,7 @@ static gboolean seekable_verify(DkInput *base, gboolean *verified, DkProgress *p
 static void seekable_clear(DkInput *base)
 {
     SeekableInput *input = (SeekableInput *)base;
-    dk_fd_close(&input->fd);
+    dk_input_unref(input->below);
     g_array_unref(input->frames);
     g_queue_clear_full(&input->cache, cached_free);
     dk_zstd_unpacker_free(input->unpacker);
@@ -351,10 +349,16 @@ static const DkInputOps seekable_ops = {
     .clear = seekable_clear,
 };
 
-/* Reads the seek table at the end of the file. */
-static GArray *read_table(const char *name, int fd, guint64 packed_size, gboolean *has_checksum,
-                          GError **error)
+gboolean dk_input_is_seekable(const DkInput *input)
 {
+    return input->ops == &seekable_ops;
+}
+
+/* Reads the seek table at the end of the file. */
+static GArray *read_table(DkInput *below, gboolean *has_checksum, GError **error)
+{
+    const char *name = below->name;
+    guint64 packed_size = below->size;
     guint8 footer[DK_ZSTD_FOOTER_SIZE];
     guint64 size;
     if (packed_size < sizeof footer) {
@@ -362,7 +366,7 @@ static GArray *read_table(const char *name, int fd, guint64 packed_size, gboolea
         return NULL;
     }
     guint64 footer_off = packed_size - sizeof footer;
-    if (!dk_input_pread(name, fd, footer_off, footer, sizeof footer, error))
+    if (!dk_input_read_exactly(below, footer_off, footer, sizeof footer, error))
         return NULL;
     if (!dk_zstd_table_size(footer, &size, error)) {
         g_prefix_error(error, "%s: footer at offset 0x%" G_GINT64_MODIFIER "x: ", name, footer_off);
@@ -383,7 +387,7 @@ static GArray *read_table(const char *name, int fd, guint64 packed_size, gboolea
         return NULL;
     }
     guint64 off = packed_size - size;
-    if (!dk_input_pread(name, fd, off, table, (gsize)size, error))
+    if (!dk_input_read_exactly(below, off, table, (gsize)size, error))
         return NULL;
     GArray *frames = dk_zstd_table_read(table, (gsize)size, off, has_checksum, error);
     if (!frames)
@@ -391,10 +395,10 @@ static GArray *read_table(const char *name, int fd, guint64 packed_size, gboolea
     return frames;
 }
 
-DkInput *dk_input_seekable_new(const char *name, int fd, guint64 packed_size, GError **error)
+DkInput *dk_input_seekable_new(DkInput *below, GError **error)
 {
     gboolean has_checksum;
-    GArray *frames = read_table(name, fd, packed_size, &has_checksum, error);
+    GArray *frames = read_table(below, &has_checksum, error);
     if (!frames)
         return NULL;
     guint64 size = 0;
@@ -403,9 +407,8 @@ DkInput *dk_input_seekable_new(const char *name, int fd, guint64 packed_size, GE
         size = last->off + last->size;
     }
     SeekableInput *input = g_new0(SeekableInput, 1);
-    dk_input_init(&input->base, &seekable_ops, name, size);
-    input->fd = fd;
-    input->packed_size = packed_size;
+    dk_input_init(&input->base, &seekable_ops, below->name, size);
+    input->below = dk_input_ref(below);
     input->frames = frames;
     input->has_checksum = has_checksum;
     g_mutex_init(&input->lock);

@@ -19,8 +19,7 @@
 
 typedef struct {
     DkInput base;
-    int packed;
-    guint64 packed_size;
+    DkInput *below;
     int content;
 } UnpackedInput;
 
@@ -28,8 +27,7 @@ typedef struct {
 typedef struct {
     const char *name;
     const char *dir; /* of content, for messages */
-    int packed;
-    guint64 packed_size;
+    DkInput *below;
     int content; /* receives what is unpacked; -1: only checks */
     DkProgress *progress;
     DkZstdStream *stream;
@@ -89,10 +87,10 @@ static gboolean unpack_all(Unpack *unpack, GError **error)
     g_autofree guint8 *in = g_malloc(IN_SIZE);
     g_autofree guint8 *out = g_malloc(OUT_SIZE);
     unpack->stream = stream;
-    while (unpack->off < unpack->packed_size) {
-        gsize len = (gsize)MIN(IN_SIZE, unpack->packed_size - unpack->off);
-        if (!dk_progress_tick(unpack->progress, unpack->off, unpack->packed_size, error) ||
-            !dk_input_pread(unpack->name, unpack->packed, unpack->off, in, len, error) ||
+    while (unpack->off < unpack->below->size) {
+        gsize len = (gsize)MIN(IN_SIZE, unpack->below->size - unpack->off);
+        if (!dk_progress_tick(unpack->progress, unpack->off, unpack->below->size, error) ||
+            !dk_input_read_exactly(unpack->below, unpack->off, in, len, error) ||
             !feed(unpack, in, len, out, error))
             return FALSE;
     }
@@ -135,13 +133,12 @@ static gboolean unpacked_verify(DkInput *base, gboolean *verified, DkProgress *p
     UnpackedInput *input = (UnpackedInput *)base;
     Unpack unpack = {
         .name = base->name,
-        .packed = input->packed,
-        .packed_size = input->packed_size,
+        .below = input->below,
         .content = -1,
         .progress = progress,
     };
     if (!unpack_all(&unpack, error) ||
-        !dk_progress_tick(progress, unpack.off, input->packed_size, error))
+        !dk_progress_tick(progress, unpack.off, input->below->size, error))
         return FALSE;
     if (unpack.made != base->size) {
         g_set_error(error, DK_ERROR, DK_ERROR_DAMAGED, "%s: has changed while it was open",
@@ -153,7 +150,7 @@ static gboolean unpacked_verify(DkInput *base, gboolean *verified, DkProgress *p
         g_set_error(error, DK_ERROR, DK_ERROR_DAMAGED,
                     "%s: ends with a seek table whose footer before offset 0x%" G_GINT64_MODIFIER
                     "x is damaged",
-                    base->name, input->packed_size);
+                    base->name, input->below->size);
         return FALSE;
     }
     *verified = unpack.has_checksums;
@@ -163,7 +160,7 @@ static gboolean unpacked_verify(DkInput *base, gboolean *verified, DkProgress *p
 static void unpacked_clear(DkInput *base)
 {
     UnpackedInput *input = (UnpackedInput *)base;
-    dk_fd_close(&input->packed);
+    dk_input_unref(input->below);
     dk_fd_close(&input->content);
 }
 
@@ -174,16 +171,16 @@ static const DkInputOps unpacked_ops = {
     .clear = unpacked_clear,
 };
 
-DkInput *dk_input_unpacked_new(const char *name, int fd, guint64 packed_size, GError **error)
+DkInput *dk_input_unpacked_new(DkInput *below, GError **error)
 {
+    const char *name = below->name;
     const char *dir = g_get_tmp_dir();
     dk_autofd int content = open_temporary(dir, error);
     if (content < 0) {
         g_prefix_error(error, "%s: cannot be unpacked: ", name);
         return NULL;
     }
-    Unpack unpack = {
-        .name = name, .dir = dir, .packed = fd, .packed_size = packed_size, .content = content};
+    Unpack unpack = {.name = name, .dir = dir, .below = below, .content = content};
     if (!unpack_all(&unpack, error))
         return NULL;
     if (ftruncate(content, (off_t)unpack.made) < 0) {
@@ -192,8 +189,7 @@ DkInput *dk_input_unpacked_new(const char *name, int fd, guint64 packed_size, GE
     }
     UnpackedInput *input = g_new0(UnpackedInput, 1);
     dk_input_init(&input->base, &unpacked_ops, name, unpack.made);
-    input->packed = fd;
-    input->packed_size = packed_size;
+    input->below = dk_input_ref(below);
     input->content = dk_fd_steal(&content);
     return &input->base;
 }

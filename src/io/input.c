@@ -30,6 +30,7 @@ void dk_input_init(DkInput *input, const DkInputOps *ops, const char *name, guin
     g_assert(ops->container && ops->read && ops->clear);
     input->ops = ops;
     input->name = g_strdup(name);
+    input->container = ops->container;
     input->size = size;
     g_atomic_ref_count_init(&input->refs);
 }
@@ -61,7 +62,7 @@ guint64 dk_input_size(const DkInput *input)
 
 const char *dk_input_container(const DkInput *input)
 {
-    return input->ops->container;
+    return input->container;
 }
 
 gboolean dk_input_is_zero(const void *data, gsize len)
@@ -194,12 +195,13 @@ static int open_regular(const char *path, guint64 *size, GError **error)
  * Whether a file starts with a zstd frame.  Skippable frames alone do not tell: LZ4 has them too;
  * what matters is what they are followed by.  A file of nothing else counts as zstd.
  */
-static gboolean starts_as_zstd(int fd, guint64 size)
+static gboolean starts_as_zstd(DkInput *input)
 {
+    guint64 size = input->size;
     guint64 off = 0;
     for (guint i = 0; i < SKIPPABLE_LIMIT && off < size; i++) {
         guint8 head[DK_ZSTD_SKIPPABLE_HEADER_SIZE];
-        gssize got = dk_fd_pread_all(fd, head, sizeof head, off);
+        gssize got = dk_input_read(input, off, head, sizeof head, NULL);
         if (got < DK_ZSTD_MAGIC_SIZE)
             return FALSE;
         DkZstdMagic magic = dk_zstd_magic(head);
@@ -214,33 +216,53 @@ static gboolean starts_as_zstd(int fd, guint64 size)
     return size && off == size;
 }
 
-static DkInput *open_zstd(const char *path, int fd, guint64 size, GError **error)
+static DkInput *open_zstd(DkInput *below, GError **error)
 {
     g_autoptr(GError) why = NULL;
-    DkInput *input = dk_input_seekable_new(path, fd, size, &why);
+    DkInput *input = dk_input_seekable_new(below, &why);
     if (!input && g_error_matches(why, DK_ERROR, DK_ERROR_NOT_MINE))
-        return dk_input_unpacked_new(path, fd, size, error);
+        return dk_input_unpacked_new(below, error);
     if (!input)
         g_propagate_error(error, g_steal_pointer(&why));
     return input;
 }
 
-DkInput *dk_input_open(const char *path, GError **error)
+static DkInput *open_plain(const char *path, GError **error)
 {
     guint64 size;
     dk_autofd int fd = open_regular(path, &size, error);
     if (fd < 0)
         return NULL;
-    if (starts_as_zstd(fd, size)) {
-        DkInput *packed = open_zstd(path, fd, size, error);
-        if (packed)
-            dk_fd_steal(&fd);
-        return packed;
-    }
     PlainInput *input = g_new0(PlainInput, 1);
     dk_input_init(&input->base, &plain_ops, path, size);
     input->fd = dk_fd_steal(&fd);
     return &input->base;
+}
+
+DkInput *dk_input_open_with(const char *path, const DkAgeIdentities *identities, GError **error)
+{
+    g_autoptr(GError) why = NULL;
+    g_autoptr(DkInput) input = open_plain(path, error);
+    if (!input)
+        return NULL;
+    g_autoptr(DkInput) clear = dk_input_age_new(input, identities, &why);
+    if (!clear && !g_error_matches(why, DK_ERROR, DK_ERROR_NOT_MINE)) {
+        g_propagate_error(error, g_steal_pointer(&why));
+        return NULL;
+    }
+    DkInput *content = clear ? clear : input;
+    if (!starts_as_zstd(content))
+        return dk_input_ref(content);
+    DkInput *unpacked = open_zstd(content, error);
+    if (unpacked && clear)
+        unpacked->container = dk_input_is_seekable(unpacked) ? "seekable zstd in age"
+                                                             : "zstd in age";
+    return unpacked;
+}
+
+DkInput *dk_input_open(const char *path, GError **error)
+{
+    return dk_input_open_with(path, NULL, error);
 }
 
 gssize dk_input_read(DkInput *input, guint64 off, void *buf, gsize len, GError **error)
@@ -258,6 +280,18 @@ guint64 dk_input_stretch(DkInput *input, guint64 off, gboolean *hole)
     guint64 end = input->ops->stretch ? input->ops->stretch(input, off, hole) : input->size;
     /* A file that was cut meanwhile ends where it ended. */
     return end > off ? MIN(end, input->size) : input->size;
+}
+
+gboolean dk_input_read_exactly(DkInput *input, guint64 off, void *buf, gsize len, GError **error)
+{
+    gssize got = dk_input_read(input, off, buf, len, error);
+    if (got < 0 || (gsize)got == len)
+        return got >= 0;
+    g_set_error(error, DK_ERROR, DK_ERROR_DAMAGED,
+                "%s: ends at offset 0x%" G_GINT64_MODIFIER "x, expected %" G_GSIZE_FORMAT
+                " bytes at 0x%" G_GINT64_MODIFIER "x",
+                input->name, off + (gsize)got, len, off);
+    return FALSE;
 }
 
 static void set_too_short(DkInput *input, const char *what, guint64 off, guint64 len,

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * DkInput: a file that is read at any offset.  Looks through compression: a file in the seekable
- * zstd format is read in place; another zstd file is unpacked once into an unlinked temporary file.
+ * DkInput: a file that is read at any offset.  Looks through encryption and compression: files
+ * encrypted with age, and those in the seekable zstd format, are read in place; another zstd file
+ * is unpacked once into an unlinked temporary file.
  * All offsets and sizes are those of the content.  Safe to read from several threads.
  */
 #pragma once
@@ -11,10 +12,18 @@
 #include "base/progress.h"
 
 typedef struct DkInput DkInput;
+typedef struct DkAgeIdentities DkAgeIdentities;
 
 /* Opens path.  DK_ERROR_NOT_FOUND, DENIED, DAMAGED (broken zstd) or SYSTEM; the message names it.
  */
 DkInput *dk_input_open(const char *path, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/*
+ * The same for a file that may be encrypted to one of identities (borrowed for the call; may be
+ * NULL): DK_ERROR_DENIED when it is encrypted and none of them opens it.
+ */
+DkInput *dk_input_open_with(const char *path, const DkAgeIdentities *identities,
+                            GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* Takes bytes as the content of a file called name; for tests and fuzz targets. */
 DkInput *dk_input_new_bytes(const char *name, GBytes *bytes);
@@ -28,7 +37,7 @@ const char *dk_input_name(const DkInput *input);
 /* Bytes of the content. */
 guint64 dk_input_size(const DkInput *input);
 
-/* "plain", "seekable zstd", "zstd"; static. */
+/* "plain", "seekable zstd", "zstd", "age", "seekable zstd in age", "zstd in age"; static. */
 const char *dk_input_container(const DkInput *input);
 
 /*

@@ -35,11 +35,11 @@ typedef struct {
     int fd;
     gboolean replace;
     gboolean preallocates; /* see reserve() */
-    guint64 limit;   /* RLIMIT_FSIZE */
-    guint64 pos;     /* where the bytes in buffer belong */
-    guint64 end;     /* size of the file; below pos when it shall end with a hole */
-    guint64 started; /* write-back has been started up to here */
-    gsize used;      /* bytes that wait in buffer */
+    guint64 limit;         /* RLIMIT_FSIZE */
+    guint64 pos;           /* where the bytes in buffer belong */
+    guint64 end;           /* size of the file; below pos when it shall end with a hole */
+    guint64 started;       /* write-back has been started up to here */
+    gsize used;            /* bytes that wait in buffer */
     guint8 buffer[BUFFER_SIZE];
 } FileOutput;
 

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "format/registry.h"
+#include "io/age.h"
 #include "io/input.h"
 
 void dk_input_options_entries(DkInputOptions *options, GOptionEntry entries[DK_INPUT_OPTIONS])
@@ -12,6 +13,8 @@ void dk_input_options_entries(DkInputOptions *options, GOptionEntry entries[DK_I
     const GOptionEntry all[DK_INPUT_OPTIONS] = {
         {"input-format", 0, 0, G_OPTION_ARG_STRING, &options->format,
          "What FILE is, for a format that does not say so itself, such as raw", "NAME"},
+        {"identity", 'i', 0, G_OPTION_ARG_FILENAME_ARRAY, &options->identities,
+         "Open what is encrypted with the age identities in KEYFILE", "KEYFILE"},
     };
     memcpy(entries, all, sizeof all);
 }
@@ -19,14 +22,31 @@ void dk_input_options_entries(DkInputOptions *options, GOptionEntry entries[DK_I
 void dk_input_options_clear(DkInputOptions *options)
 {
     g_clear_pointer(&options->format, g_free);
+    g_clear_pointer(&options->identities, g_strfreev);
+}
+
+/* *identities stays NULL when none are given. */
+static gboolean load_identities(const DkInputOptions *options, DkAgeIdentities **identities,
+                                GError **error)
+{
+    if (options->identities)
+        *identities = dk_age_identities_new();
+    for (guint i = 0; options->identities && options->identities[i]; i++) {
+        if (!dk_age_identities_load(*identities, options->identities[i], error))
+            return FALSE;
+    }
+    return TRUE;
 }
 
 gboolean dk_input_options_open(const DkInputOptions *options, char **paths, DkOpened *opened,
                                GError **error)
 {
     opened->inputs = g_ptr_array_new_with_free_func((GDestroyNotify)dk_input_unref);
+    g_autoptr(DkAgeIdentities) identities = NULL;
+    if (!load_identities(options, &identities, error))
+        return FALSE;
     for (guint i = 0; paths[i]; i++) {
-        DkInput *input = dk_input_open(paths[i], error);
+        DkInput *input = dk_input_open_with(paths[i], identities, error);
         if (!input)
             return FALSE;
         g_ptr_array_add(opened->inputs, input);

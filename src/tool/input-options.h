@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The options of verbs that read dumps: --input-format; and opening the files they are given. */
+/* The options of verbs that read dumps: --input-format, --identity; and opening the files they
+ * are given. */
 #pragma once
 
 #include <glib.h>
@@ -10,10 +11,11 @@ typedef struct DkInput DkInput;
 
 typedef struct {
     char *format; /* NULL: by what the file says */
+    char **identities;
 } DkInputOptions;
 
 /* How many entries dk_input_options_entries() fills in. */
-#define DK_INPUT_OPTIONS 1
+#define DK_INPUT_OPTIONS 2
 
 void dk_input_options_entries(DkInputOptions *options, GOptionEntry entries[DK_INPUT_OPTIONS]);
 void dk_input_options_clear(DkInputOptions *options);

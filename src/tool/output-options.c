@@ -12,9 +12,9 @@ static gboolean take_zstd(const char *name, const char *value, gpointer data, GE
 {
     DkOutputOptions *options = ((const DkTool *)data)->state;
     gint64 level = 0;
-    if (value && (!g_ascii_string_to_signed(value, 10, DK_ZSTD_LEVEL_MIN, DK_ZSTD_LEVEL_MAX, &level,
-                                            NULL) ||
-                  !level)) {
+    if (value &&
+        (!g_ascii_string_to_signed(value, 10, DK_ZSTD_LEVEL_MIN, DK_ZSTD_LEVEL_MAX, &level, NULL) ||
+         !level)) {
         g_set_error(error, DK_ERROR, DK_ERROR_USAGE,
                     "--zstd=%s: levels are 1 to %d, and %d to -1 for fast ones", value,
                     DK_ZSTD_LEVEL_MAX, DK_ZSTD_LEVEL_MIN);
@@ -22,6 +22,20 @@ static gboolean take_zstd(const char *name, const char *value, gpointer data, GE
     }
     options->zstd = TRUE;
     options->zstd_level = (int)level;
+    return TRUE;
+}
+
+static gboolean take_recipient(const char *name, const char *value, gpointer data, GError **error)
+{
+    DkOutputOptions *options = ((const DkTool *)data)->state;
+    DkAgeRecipient recipient;
+    if (!dk_age_recipient_parse(value, &recipient, error)) {
+        g_prefix_error(error, "--encrypt-to: ");
+        return FALSE;
+    }
+    if (!options->recipients)
+        options->recipients = g_array_new(FALSE, FALSE, sizeof(DkAgeRecipient));
+    g_array_append_val(options->recipients, recipient);
     return TRUE;
 }
 
@@ -35,6 +49,8 @@ void dk_output_options_entries(DkOutputOptions *options, const char *formats,
          "What to write; as often as -o", formats},
         {"zstd", 0, G_OPTION_FLAG_OPTIONAL_ARG, G_OPTION_ARG_CALLBACK, (gpointer)take_zstd,
          "Compress (seekable zstd), level 1 to 19, or -20 to -1: fast", "LEVEL"},
+        {"encrypt-to", 0, 0, G_OPTION_ARG_CALLBACK, (gpointer)take_recipient,
+         "Encrypt to the age recipient KEY (age1...); may be repeated", "KEY"},
         {"force", 'f', 0, G_OPTION_ARG_NONE, &options->force, "Replace FILE when it exists", NULL},
     };
     memcpy(entries, all, sizeof all);
@@ -44,6 +60,7 @@ void dk_output_options_clear(DkOutputOptions *options)
 {
     g_clear_pointer(&options->paths, g_strfreev);
     g_clear_pointer(&options->formats, g_strfreev);
+    g_clear_pointer(&options->recipients, g_array_unref);
 }
 
 static gboolean writes(const DkFormat *format, DkSubjectKind kind)
@@ -152,11 +169,16 @@ GArray *dk_output_options_make(const DkOutputOptions *options, DkSubjectKind kin
         DkCaptureOutput output = {0};
         if (!choose_format(options, i, kind, &output, error))
             return NULL;
-        gboolean zst = pattern && g_str_has_suffix(pattern, ".zst");
+        gboolean zst = pattern &&
+                       (g_str_has_suffix(pattern, ".zst") || g_str_has_suffix(pattern, ".zst.age"));
         if (options->zstd || zst)
             output.zstd_level = options->zstd_level     ? options->zstd_level
                                 : options->zstd_default ? options->zstd_default
                                                         : DK_ZSTD_LEVEL_DEFAULT;
+        if (options->recipients) {
+            output.recipients = (const DkAgeRecipient *)(gpointer)options->recipients->data;
+            output.nrecipients = options->recipients->len;
+        }
         output.sink.raw_inside = output.zstd_level != 0;
         output.path = name(pattern, output.format, output.zstd_level != 0, data, error);
         if (!output.path)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The options of verbs that write dumps: -o, --format, --zstd, --force; and the files they stand
+ * The options of verbs that write dumps: -o, --format, --zstd, --encrypt-to,
+ * --force; and the files they stand
  * for.
  */
 #pragma once
@@ -18,10 +19,11 @@ typedef struct {
     int zstd_level;   /* 0: not given */
     gboolean zstd;    /* --zstd, with a level or without */
     gboolean force;
+    GArray *recipients; /* of DkAgeRecipient; NULL: none */
 } DkOutputOptions;
 
 /* How many entries dk_output_options_entries() fills in. */
-#define DK_OUTPUT_OPTIONS 4
+#define DK_OUTPUT_OPTIONS 5
 
 /* The formats of --format, for its description; a test compares it with the table of formats. */
 #define DK_OUTPUT_FORMATS "elf|minidump"

@@ -10,9 +10,8 @@
 #include "base/error.h"
 #include "capture/coverage.h"
 #include "console/command.h"
-#include "format/registry.h"
-#include "io/input.h"
 #include "tool/gap-json.h"
+#include "tool/input-options.h"
 #include "tool/verb.h"
 
 #define HISTORY_LINES 1000
@@ -20,6 +19,7 @@
 #define COMPLETION_COLUMNS 78
 
 typedef struct {
+    DkInputOptions input;
     char **commands;
     char *sysroot;
     char *debug_path;
@@ -43,7 +43,7 @@ static volatile sig_atomic_t interrupted;
 static const GOptionEntry *options(gpointer data)
 {
     State *state = data;
-    static GOptionEntry entries[4];
+    static GOptionEntry entries[4 + DK_INPUT_OPTIONS];
     const GOptionEntry all[] = {
         {"command", 'c', 0, G_OPTION_ARG_STRING_ARRAY, &state->commands,
          "Run the commands and exit; may be repeated", "COMMANDS"},
@@ -53,22 +53,19 @@ static const GOptionEntry *options(gpointer data)
          "Where separate debug files are, as for eu-readelf", "PATH"},
         {NULL},
     };
-    memcpy(entries, all, sizeof all);
+    dk_input_options_entries(&state->input, entries);
+    memcpy(entries + DK_INPUT_OPTIONS, all, sizeof all);
     return entries;
 }
 
-static DkTarget *open_target(const char *path, const State *state, GError **error)
+static DkTarget *open_target(char **paths, const State *state, GError **error)
 {
-    g_autoptr(DkInput) input = dk_input_open(path, error);
-    if (!input)
+    g_auto(DkOpened) opened = {0};
+    if (!dk_input_options_open(&state->input, paths, &opened, error))
         return NULL;
-    DkSource *source = dk_format_open(input, NULL, error);
-    if (!source)
-        return NULL;
-    if (source->subject->kind == DK_SUBJECT_MACHINE) {
-        dk_source_close(source);
+    if (opened.source->subject->kind == DK_SUBJECT_MACHINE) {
         g_set_error(error, DK_ERROR, DK_ERROR_UNSUPPORTED,
-                    "%s: is the dump of a machine; debug opens those of processes", path);
+                    "%s: is the dump of a machine; debug opens those of processes", paths[0]);
         return NULL;
     }
     const char *servers = g_getenv("DEBUGINFOD_URLS");
@@ -77,7 +74,7 @@ static DkTarget *open_target(const char *path, const State *state, GError **erro
         .debug_path = state->debug_path,
         .debuginfod = servers && *servers,
     };
-    return dk_target_new(source, &symbols);
+    return dk_target_new(g_steal_pointer(&opened.source), &symbols);
 }
 
 /* Text of a dump, safe for a terminal. */
@@ -394,13 +391,13 @@ static int run(DkTool *tool, gpointer data, char **args)
     State *state = data;
     gboolean terminal = !state->commands && isatty(STDIN_FILENO);
     int status = DK_EXIT_USAGE;
-    if (!args[0] || args[1]) {
-        fprintf(stderr, "dumpkit debug: one dump file was expected\n");
+    if (!args[0]) {
+        fprintf(stderr, "dumpkit debug: a dump file was expected\n");
     } else if (terminal && tool->json) {
         fprintf(stderr, "dumpkit debug: --json needs -c or commands on standard input\n");
     } else {
         g_autoptr(GError) error = NULL;
-        g_autoptr(DkTarget) target = open_target(args[0], state, &error);
+        g_autoptr(DkTarget) target = open_target(args, state, &error);
         if (!target) {
             status = dk_tool_fail(tool, error);
         } else {
@@ -411,6 +408,7 @@ static int run(DkTool *tool, gpointer data, char **args)
             status = run_session(&session, state, terminal);
         }
     }
+    dk_input_options_clear(&state->input);
     g_strfreev(state->commands);
     g_free(state->sysroot);
     g_free(state->debug_path);
@@ -419,7 +417,7 @@ static int run(DkTool *tool, gpointer data, char **args)
 
 const DkVerb dk_verb_debug = {
     .name = "debug",
-    .synopsis = "FILE [-c COMMANDS]",
+    .synopsis = "FILE... [-c COMMANDS]",
     .summary = "open a dump in a console with the commands of kd and WinDbg",
     .options = options,
     .state_size = sizeof(State),

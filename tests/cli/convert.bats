@@ -73,3 +73,35 @@ for part in json.load(sys.stdin)["maps"]:
     [[ $output == *"missing: data"* ]]
     run -3 "$dumpkit" check out.core
 }
+
+@test "encrypted files: age opens what we write, and every verb reads it in place" {
+    command -v age >/dev/null || skip "age is not installed"
+    age-keygen -o keys 2>/dev/null
+    key=$(age-keygen -y keys)
+    "$dumpkit" convert -q one.core -o secret.core.zst.age --encrypt-to "$key"
+    "$dumpkit" convert -q one.core -o secret.dmp.age --encrypt-to "$key" --format minidump
+    age -d -i keys secret.core.zst.age | zstd -dq >clear.core
+    "$dumpkit" check --deep clear.core
+    run -1 "$dumpkit" info secret.core.zst.age
+    [[ $output == *"encrypted with age; --identity"* ]]
+    for file in secret.core.zst.age secret.dmp.age; do
+        "$dumpkit" check --deep -i keys "$file"
+        "$dumpkit" info --identity keys "$file" | grep "in age\|minidump, age"
+        "$dumpkit" debug -i keys "$file" -c 'k' | grep -i nanosleep
+        "$dumpkit" convert -q -i keys "$file" -o again.core -f
+        "$dumpkit" check --deep again.core
+    done
+    run -2 "$dumpkit" convert one.core -o x --encrypt-to age1nonsense
+    [ ! -e x ]
+    age-keygen -o others 2>/dev/null
+    run -1 "$dumpkit" check -i others secret.dmp.age
+    [[ $output == *"none of the identities opens it"* ]]
+}
+
+@test "a capture is encrypted on its way, and nothing of it is on disk in clear" {
+    command -v age >/dev/null || skip "age is not installed"
+    age-keygen -o keys 2>/dev/null
+    "$dumpkit" capture -q "pid:$target" -o c.core.age --encrypt-to "$(age-keygen -y keys)"
+    run -1 grep -c "$target" c.core.age
+    "$dumpkit" info -i keys c.core.age --json | grep "\"pid\" : $target"
+}
