@@ -6,6 +6,7 @@
 #include "capture/capture-process.h"
 #include "live/process/proc-files.h"
 #include "live/process/target-lookup.h"
+#include "live/process/tracer-client.h"
 #include "tool/capture-words.h"
 #include "tool/progress-line.h"
 #include "tool/transfer-print.h"
@@ -144,7 +145,8 @@ static int capture_one(Wish *wish, pid_t pid, DkOut *out)
 {
     DkTool *tool = wish->tool;
     const DkCaptureWords *state = wish->state;
-    const char *const tracer[] = {"/proc/self/exe", "tracer", NULL};
+    const char *const argv[] = {"/proc/self/exe", "tracer", NULL};
+    g_autoptr(DkTracerClient) tracer = NULL;
     DkCaptureOptions options = {
         .process = {.pid = pid,
                     .root = "",
@@ -152,12 +154,16 @@ static int capture_one(Wish *wish, pid_t pid, DkOut *out)
                     .max_stop_ms = state->max_stop_ms,
                     .thread_timeout_ms = state->thread_timeout_ms ? (guint)state->thread_timeout_ms
                                                                   : THREAD_TIMEOUT_MS,
-                    .tracer_argv = tracer},
+                    .tracer_argv = argv,
+                    .tracer = &tracer},
         .level = wish->level,
         .replace = state->output.force,
         .writer = "dumpkit " DK_VERSION,
     };
     g_autoptr(GError) error = NULL;
+    /* It starts while the plan is made.  A failure shows when it is needed. */
+    if (!state->plan)
+        tracer = dk_tracer_client_new(argv, NULL);
     g_autoptr(DkProcessPlan) plan = dk_process_plan_new(&options.process, &error);
     g_autoptr(GArray) outputs = plan ? dk_output_options_make(&state->output, DK_SUBJECT_PROCESS,
                                                               name_output, plan, &error)

@@ -17,6 +17,8 @@ typedef enum {
 /* "snapshot" and "stop"; "auto". */
 const char *dk_method_name(DkMethod method);
 
+typedef struct DkTracerClient DkTracerClient;
+
 typedef struct {
     pid_t pid;
     const char *root; /* see proc-files.h; "" for this machine */
@@ -24,6 +26,11 @@ typedef struct {
     gint64 max_stop_ms;      /* -1: no limit */
     guint thread_timeout_ms; /* for a thread that does not come to a stop */
     const char *const *tracer_argv;
+    /*
+     * A tracer that runs already (see tracer-client.h), so that its start is not waited for; the
+     * source takes it over and leaves NULL.  NULL, or of NULL: the source starts one.
+     */
+    DkTracerClient **tracer;
 } DkProcessOptions;
 
 typedef struct {

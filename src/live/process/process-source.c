@@ -294,7 +294,10 @@ static gboolean process_pause(DkSource *base, GError **error)
 {
     ProcessSource *source = process_source(base);
     g_autoptr(DkSubject) subject = dk_subject_new();
-    source->tracer = dk_tracer_client_new(source->options->tracer_argv, error);
+    if (source->options->tracer)
+        source->tracer = g_steal_pointer(source->options->tracer);
+    if (!source->tracer)
+        source->tracer = dk_tracer_client_new(source->options->tracer_argv, error);
     if (!source->tracer)
         return FALSE;
     source->since = start_of(dk_tracer_client_pid(source->tracer));
