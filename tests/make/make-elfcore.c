@@ -14,9 +14,10 @@
  *   align N                   p_align of the notes and their padding, 4 (default) or 8
  *   xnum                      e_phnum is 0xffff and section header 0 has the number
  *   xnum-bare                 e_phnum is 0xffff and there is no section header
- *   note OWNER TYPE           a note; statements of content follow
- *   load VA MEMSZ FLAGS [PADDR]   a PT_LOAD (FLAGS: letters of rwx, or -); content follows
- *   notes                     what comes now goes into a second PT_NOTE behind the memory
+ *   qemu72                    as QEMU 7.2: e_ehsize 8, two section headers before the program
+ * headers note OWNER TYPE           a note; statements of content follow load VA MEMSZ FLAGS
+ * [PADDR]   a PT_LOAD (FLAGS: letters of rwx, or -); content follows notes                     what
+ * comes now goes into a second PT_NOTE behind the memory
  *
  * Content, appended to the last note or load:
  *
@@ -30,6 +31,10 @@
  *   siginfo SIGNAL CODE ADDRESS
  *   auxv TYPE=VALUE...                     AT_NULL is added
  *   files UNIT [START:END:PAGE:PATH...]
+ *
+ * A note of QEMU, made whole:
+ *
+ *   cpustate SIZE [INDEX=VALUE...]   version 1, SIZE bytes; u64 by index, rax is 1, cs's base 21
  *
  * At the end, in the order given:
  *
@@ -69,6 +74,7 @@ typedef struct {
     guint align;
     gboolean xnum;
     gboolean bare;
+    gboolean qemu72;
     gboolean closing;
     GArray *notes;
     GArray *loads;
@@ -251,6 +257,24 @@ static void make_files(Core *core, char **words)
     }
 }
 
+static void make_cpustate(Core *core, char **words)
+{
+    guint64 size = number(core, words[1]);
+    GByteArray *out = add_note(core, "QEMU", 0);
+    put(core, out, 4, 1);
+    put(core, out, 4, size);
+    put_fill(out, 0, size < 8 ? 0 : size - 8);
+    for (guint i = 2; words[i]; i++) {
+        g_auto(GStrv) pair = g_strsplit(words[i], "=", 2);
+        guint64 off = number(core, pair[0]) * 8;
+        g_autoptr(GByteArray) value = g_byte_array_new();
+        put(core, value, 8, number(core, pair[1]));
+        if (off + 8 > out->len)
+            die(core, "%s is not in the note", pair[0]);
+        memcpy(out->data + off, value->data, 8);
+    }
+}
+
 static void set_elf(Core *core, char **words)
 {
     if (!words[1] || !words[2] || !words[3])
@@ -308,7 +332,8 @@ static void take_statement(Core *core, char **words)
                   {"prpsinfo", make_prpsinfo},
                   {"siginfo", make_siginfo},
                   {"auxv", make_auxv},
-                  {"files", make_files}};
+                  {"files", make_files},
+                  {"cpustate", make_cpustate}};
     for (gsize i = 0; i < G_N_ELEMENTS(makers); i++) {
         if (g_str_equal(words[0], makers[i].name)) {
             makers[i].make(core, words);
@@ -327,6 +352,8 @@ static void take_statement(Core *core, char **words)
         core->xnum = TRUE;
     else if (g_str_equal(words[0], "xnum-bare"))
         core->xnum = core->bare = TRUE;
+    else if (g_str_equal(words[0], "qemu72"))
+        core->qemu72 = TRUE;
     else if (g_str_equal(words[0], "notes"))
         core->closing = TRUE;
     else if (g_str_equal(words[0], "note") && words[1] && words[2])
@@ -395,12 +422,12 @@ static void put_header(const Core *core, GByteArray *out, guint count, guint64 s
     put_word(core, out, core->phdr_off);
     put_word(core, out, section_off);
     put(core, out, 4, 0);
-    put(core, out, 2, core->wide ? 64 : 52);
+    put(core, out, 2, core->qemu72 ? 8 : core->wide ? 64 : 52);
     put(core, out, 2, core->wide ? 56 : 32);
     put(core, out, 2, core->xnum ? 0xffff : count);
     put(core, out, 2, section_off ? (core->wide ? 64 : 40) : 0);
-    put(core, out, 2, section_off != 0);
-    put(core, out, 2, 0);
+    put(core, out, 2, core->qemu72 ? 2 : section_off != 0);
+    put(core, out, 2, core->qemu72);
 }
 
 static void put_section(const Core *core, GByteArray *out, guint count)
@@ -421,14 +448,18 @@ static GByteArray *write_core(Core *core)
     for (guint i = 0; i < core->notes->len; i++)
         closing = closing || g_array_index(core->notes, Note, i).closing;
     guint count = core->loads->len + 1 + closing;
+    guint64 section_off = 0;
     core->phdr_off = core->wide ? 64 : 52;
+    if (core->qemu72) {
+        section_off = core->phdr_off;
+        core->phdr_off += 2 * (core->wide ? 64 : 40);
+    }
     GByteArray *body = g_byte_array_new();
     guint64 start = core->phdr_off + (guint64)count * (core->wide ? 56 : 32);
     put_fill(body, 0, start);
     write_notes(core, body, FALSE);
     guint64 notes_end = body->len;
-    guint64 section_off = 0;
-    if (core->xnum && !core->bare) {
+    if (core->xnum && !core->bare && !core->qemu72) {
         section_off = body->len;
         put_section(core, body, count);
     }
@@ -443,6 +474,18 @@ static GByteArray *write_core(Core *core)
     write_notes(core, body, TRUE);
     GByteArray *head = g_byte_array_new();
     put_header(core, head, count, section_off);
+    if (core->qemu72) {
+        /* Section 0, and the one of names behind everything else. */
+        put_section(core, head, core->xnum ? count : 0);
+        put(core, head, 4, 1);
+        put(core, head, 4, SHT_STRTAB);
+        put_word(core, head, 0);
+        put_word(core, head, 0);
+        put_word(core, head, body->len);
+        put_word(core, head, 11);
+        put_fill(head, 0, core->wide ? 24 : 16);
+        g_byte_array_append(body, (const guint8 *)"\0.shstrtab", 11);
+    }
     Segment notes = {PT_NOTE, 0, start, 0, 0, notes_end - start, 0, core->align};
     put_segment(core, head, &notes);
     for (guint i = 0; i < core->loads->len; i++) {

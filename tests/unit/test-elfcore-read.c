@@ -327,9 +327,6 @@ static void test_note_alignment(void)
 static void test_refused(void)
 {
     open_fails("executable", DK_ERROR_UNSUPPORTED, "is an ELF executable");
-    open_fails("qemu", DK_ERROR_UNSUPPORTED, "a machine's memory");
-    open_fails("vmcore", DK_ERROR_UNSUPPORTED, "a machine's memory");
-    open_fails("physical", DK_ERROR_UNSUPPORTED, "a machine's memory");
     open_fails("cut-table", DK_ERROR_DAMAGED, "the file ends at 0x8c");
     g_autoptr(GBytes) garbage = g_bytes_new_static("garbage garbage garbage", 23);
     g_autoptr(GError) error = NULL;

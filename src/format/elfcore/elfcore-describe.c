@@ -124,6 +124,9 @@ static gboolean tell(DkElfcore *core, const DkElfcoreNote *note, GString *text)
         return FALSE;
     DkElfcoreFields fields;
     dk_elfcore_fields_init(&fields, core, data, (gsize)got, note->off, "note");
+    if (dk_elfcore_is_machine(core) && !dk_elfcore_note_is_own(note, DK_ELF_OWN_INFO) &&
+        dk_vmcore_tell(core, note, text))
+        return TRUE;
     if (g_str_equal(note->owner, DK_ELF_OWN_OWNER)) {
         tell_own(core, note, &fields, text);
         return TRUE;

@@ -258,4 +258,18 @@ enum {
     DK_ELF_OWN_RESULT = 0x444b0003,     /* JSON of a fixed size: how the capture went */
     DK_ELF_OWN_SEAL = 0x444b0004,       /* checksum of its segment up to here */
     DK_ELF_OWN_MAPPINGS = 0x444b0005,   /* text: a line a mapping, in the file or not */
+    DK_ELF_OWN_CLOSING = 0x444b0006,    /* of a machine dump: where the closing notes stand */
 };
+
+/*
+ * Readers of machine dumps expect one PT_NOTE, so that no program header leads to the closing notes
+ * but the content of this note.  makedumpfile copies it into files that it makes of ours; there
+ * the last two fields are not true.
+ */
+typedef struct {
+    guint64 off;      /* 0x00: in the file */
+    guint64 size;     /* 0x08: bytes, up to the end of the file */
+    guint64 segments; /* 0x10: program headers of the file */
+    guint64 data_off; /* 0x18: the lowest p_offset of a PT_LOAD, or where one would be */
+} DkElfOwnClosing;
+static_assert(sizeof(DkElfOwnClosing) == 32, "");

@@ -73,7 +73,7 @@ static void read_owner(DkElfcore *core, guint64 off, guint32 namesz, DkElfcoreNo
     }
 }
 
-static void scan_segment(DkElfcore *core, const DkElfcoreNotes *segment)
+void dk_elfcore_notes_scan_segment(DkElfcore *core, const DkElfcoreNotes *segment)
 {
     guint align = segment->align;
     /* Some writers say 8 and align to 4; the chain of notes shows which it is. */
@@ -95,7 +95,8 @@ static void scan_segment(DkElfcore *core, const DkElfcoreNotes *segment)
         if (pos + sizeof(DkElfNoteHeader) + place.header.namesz <= segment->present)
             read_owner(core, note.header + sizeof(DkElfNoteHeader), place.header.namesz, &note);
         if (end > segment->size) {
-            dk_elfcore_damage(core, "data",
+            /* Of a machine's notes, their own reader tells this. */
+            dk_elfcore_damage(core, dk_elfcore_is_machine(core) ? NULL : "data",
                               "the note at offset " HEX " has a name of %u and a content of %u "
                               "bytes; its segment ends at " HEX,
                               note.header, place.header.namesz, place.header.descsz,
@@ -109,7 +110,7 @@ static void scan_segment(DkElfcore *core, const DkElfcoreNotes *segment)
 void dk_elfcore_notes_scan(DkElfcore *core)
 {
     for (guint i = 0; i < core->segments->len; i++)
-        scan_segment(core, &g_array_index(core->segments, DkElfcoreNotes, i));
+        dk_elfcore_notes_scan_segment(core, &g_array_index(core->segments, DkElfcoreNotes, i));
 }
 
 GBytes *dk_elfcore_note_read(DkElfcore *core, const DkElfcoreNote *note, guint64 limit,
@@ -163,13 +164,18 @@ const char *dk_elfcore_note_name(const DkElfcoreNote *note)
         {0x408, "NT_ARM_PACG_KEYS"},
         {0x409, "NT_ARM_TAGGED_ADDR_CTRL"},
         {0x40a, "NT_ARM_PAC_ENABLED_KEYS"},
+        {0x700, "NT_VMCOREDD"},
     };
     static const char *const own[] = {"dumpkit info", "dumpkit checksums", "dumpkit result",
-                                      "dumpkit seal", "dumpkit mappings"};
+                                      "dumpkit seal", "dumpkit mappings",  "dumpkit closing notes"};
     if (g_str_equal(note->owner, DK_ELF_OWN_OWNER)) {
         guint32 index = note->type - DK_ELF_OWN_INFO;
         return index < G_N_ELEMENTS(own) ? own[index] : NULL;
     }
+    if (g_str_equal(note->owner, "QEMU") && !note->type)
+        return "QEMU CPU state";
+    if (g_str_has_prefix(note->owner, "VMCOREINFO"))
+        return "VMCOREINFO";
     if (!dk_elfcore_note_is_linux(note))
         return NULL;
     for (gsize i = 0; i < G_N_ELEMENTS(names); i++) {

@@ -122,12 +122,17 @@ static gboolean take_own(DkElfcore *core, guint32 type, guint64 limit)
     return FALSE;
 }
 
-void dk_elfcore_own_take(DkElfcore *core)
+void dk_elfcore_own_result_take(DkElfcore *core)
 {
-    core->own = take_own(core, DK_ELF_OWN_INFO, DK_OWN_INFO_MAX);
-    take_own(core, DK_ELF_OWN_MAPPINGS, DK_ELFCORE_FILE_NOTE_MAX);
     core->own_result = take_own(core, DK_ELF_OWN_RESULT, DK_OWN_INFO_MAX);
     /* A file of ours that lacks its end was not finished. */
     if (core->own && !core->own_result)
         core->source.subject->origin.complete = 0;
+}
+
+void dk_elfcore_own_take(DkElfcore *core)
+{
+    core->own = take_own(core, DK_ELF_OWN_INFO, DK_OWN_INFO_MAX);
+    take_own(core, DK_ELF_OWN_MAPPINGS, DK_ELFCORE_FILE_NOTE_MAX);
+    dk_elfcore_own_result_take(core);
 }

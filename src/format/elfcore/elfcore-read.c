@@ -9,6 +9,8 @@
 
 void dk_elfcore_damage(DkElfcore *core, const char *gap, const char *format, ...)
 {
+    if (core->quiet)
+        return;
     if (core->damage->len >= DK_ELFCORE_COMPLAINTS_MAX) {
         core->more_damage++;
         return;
@@ -138,12 +140,13 @@ static gboolean read_header(DkElfcore *core, Header *header, GError **error)
     header->phoff = dk_elfcore_uword(&fields, "e_phoff");
     header->shoff = dk_elfcore_uword(&fields, "e_shoff");
     dk_elfcore_u32(&fields, "e_flags");
-    dk_elfcore_u16(&fields, "e_ehsize");
+    core->ehsize = (guint16)dk_elfcore_u16(&fields, "e_ehsize");
     header->phentsize = (guint16)dk_elfcore_u16(&fields, "e_phentsize");
     header->phnum = (guint16)dk_elfcore_u16(&fields, "e_phnum");
     dk_elfcore_u16(&fields, "e_shentsize");
     core->shnum = (guint16)dk_elfcore_u16(&fields, "e_shnum");
     dk_elfcore_u16(&fields, "e_shstrndx");
+    core->sections_first = header->shoff && header->shoff < header->phoff;
     if (fields.failed)
         return fail(error, DK_ERROR_DAMAGED, "ends at offset " HEX ", inside the ELF header",
                     core->size);
@@ -177,8 +180,7 @@ static guint note_align(guint64 align)
     return align == 8 ? 8 : 4;
 }
 
-/* How many of size bytes at off the file has. */
-static guint64 present_bytes(const DkElfcore *core, guint64 off, guint64 size)
+guint64 dk_elfcore_present(const DkElfcore *core, guint64 off, guint64 size)
 {
     return off >= core->size ? 0 : MIN(size, core->size - off);
 }
@@ -187,36 +189,60 @@ static void add_load(DkElfcore *core, const DkElf64Segment *segment, guint64 hea
 {
     if (!segment->memsz)
         return;
-    guint64 top = core->wide ? G_MAXUINT64 : G_MAXUINT32;
-    guint64 room = top - segment->vaddr;
-    if (segment->memsz - 1 > room)
-        dk_elfcore_damage(core, NULL,
-                          "program header at offset " HEX ": memory at " HEX " of " HEX
-                          " bytes goes over the end of the address space",
-                          header_off, segment->vaddr, segment->memsz);
-    if (segment->filesz > segment->memsz)
-        dk_elfcore_damage(
-            core, NULL, "program header at offset " HEX ": p_filesz " HEX " is above p_memsz " HEX,
-            header_off, segment->filesz, segment->memsz);
     DkElfcoreLoad load = {
-        .first = segment->vaddr,
-        .last = segment->vaddr + MIN(segment->memsz - 1, room),
         .off = segment->offset,
-        .filesz = MIN(segment->filesz, segment->memsz),
+        .filesz = segment->filesz,
         .flags = segment->flags,
+        .va = segment->vaddr,
+        .pa = segment->paddr,
+        .memsz = segment->memsz,
+        .header = header_off,
     };
-    load.present = present_bytes(core, load.off, load.filesz);
-    if (load.present && load.present - 1 > load.last - load.first)
-        load.present = load.last - load.first + 1;
-    if (core->loads->len) {
-        const DkElfcoreLoad *before = &g_array_index(core->loads, DkElfcoreLoad,
-                                                     core->loads->len - 1);
-        core->unsorted += before->first > load.first;
-    }
     /* Some writers repeat the virtual address. */
     if (segment->paddr && segment->paddr != segment->vaddr)
         core->paddr_set = TRUE;
     g_array_append_val(core->loads, load);
+}
+
+/* Gives a load its place in memory; FALSE when it has none. */
+static gboolean place_load(DkElfcore *core, DkElfcoreLoad *load)
+{
+    gboolean machine = dk_elfcore_is_machine(core);
+    guint64 first = machine ? load->pa : load->va;
+    guint64 top = machine ? DK_VMCORE_PA_LAST : core->wide ? G_MAXUINT64 : G_MAXUINT32;
+    if (first > top || load->memsz - 1 > top - first)
+        dk_elfcore_damage(core, NULL,
+                          "program header at offset " HEX ": memory at " HEX " of " HEX
+                          " bytes goes over the end of the address space",
+                          load->header, first, load->memsz);
+    if (first > top)
+        return FALSE;
+    if (load->filesz > load->memsz)
+        dk_elfcore_damage(
+            core, NULL, "program header at offset " HEX ": p_filesz " HEX " is above p_memsz " HEX,
+            load->header, load->filesz, load->memsz);
+    load->first = first;
+    load->last = first + MIN(load->memsz - 1, top - first);
+    load->filesz = MIN(load->filesz, load->memsz);
+    load->present = dk_elfcore_present(core, load->off, load->filesz);
+    if (load->present && load->present - 1 > load->last - load->first)
+        load->present = load->last - load->first + 1;
+    return TRUE;
+}
+
+static void place_loads(DkElfcore *core)
+{
+    guint kept = 0;
+    for (guint i = 0; i < core->loads->len; i++) {
+        DkElfcoreLoad load = g_array_index(core->loads, DkElfcoreLoad, i);
+        if (!place_load(core, &load))
+            continue;
+        if (kept)
+            core->unsorted += g_array_index(core->loads, DkElfcoreLoad, kept - 1).first >
+                              load.first;
+        g_array_index(core->loads, DkElfcoreLoad, kept++) = load;
+    }
+    g_array_set_size(core->loads, kept);
 }
 
 static void read_segment(DkElfcore *core, DkElfcoreFields *fields, DkElf64Segment *segment)
@@ -239,10 +265,11 @@ static void add_segment(DkElfcore *core, const DkElf64Segment *segment, guint64 
     if (segment->type == PT_LOAD) {
         add_load(core, segment, header_off);
     } else if (segment->type == PT_NOTE) {
-        DkElfcoreNotes notes = {.off = segment->offset,
-                                .size = segment->filesz,
-                                .present = present_bytes(core, segment->offset, segment->filesz),
-                                .align = note_align(segment->align)};
+        DkElfcoreNotes notes = {
+            .off = segment->offset,
+            .size = segment->filesz,
+            .present = dk_elfcore_present(core, segment->offset, segment->filesz),
+            .align = note_align(segment->align)};
         g_array_append_val(core->segments, notes);
     }
 }
@@ -270,6 +297,7 @@ static gboolean read_segments(DkElfcore *core, const Header *header, guint64 cou
         DkElf64Segment segment = {0};
         if (guess && off + size > end)
             break;
+        core->phnum++;
         read_segment(core, &fields, &segment);
         add_segment(core, &segment, off);
         if (segment.filesz && segment.offset > header->phoff)
@@ -281,6 +309,10 @@ static gboolean read_segments(DkElfcore *core, const Header *header, guint64 cou
 static gboolean read_tables(DkElfcore *core, const Header *header, GError **error)
 {
     gsize size = segment_size(core);
+    if (!header->phnum && dk_vmcore_is_xen(core, header->shoff, core->shnum))
+        return fail(error, DK_ERROR_UNSUPPORTED,
+                    "is a core of a Xen domain (memory in the section .xen_pages), which is not "
+                    "yet readable");
     if (!header->phnum)
         return fail(error, DK_ERROR_DAMAGED,
                     "has no program headers (e_phnum is 0), so it holds nothing");
@@ -315,24 +347,6 @@ static gboolean read_tables(DkElfcore *core, const Header *header, GError **erro
                     "has %" G_GUINT64_FORMAT " program headers; the limit is %" G_GUINT64_FORMAT,
                     count, DK_ELFCORE_SEGMENTS_MAX);
     return read_segments(core, header, count, guess, error);
-}
-
-/* Dumps of machines are ELF cores too, and nothing of theirs may be taken for a process. */
-static gboolean check_process(DkElfcore *core, GError **error)
-{
-    gboolean machine = FALSE;
-    gboolean prstatus = FALSE;
-    for (guint i = 0; i < core->notes->len; i++) {
-        const DkElfcoreNote *note = &g_array_index(core->notes, DkElfcoreNote, i);
-        if (g_str_has_prefix(note->owner, "VMCOREINFO") || g_str_equal(note->owner, "QEMU") ||
-            g_str_has_prefix(note->owner, "Xen"))
-            machine = TRUE;
-        prstatus = prstatus || note->type == NT_PRSTATUS;
-    }
-    if (machine || (core->paddr_set && !prstatus))
-        return fail(error, DK_ERROR_UNSUPPORTED,
-                    "is an ELF core of a machine's memory; not yet readable");
-    return TRUE;
 }
 
 static void identify(DkElfcore *core)
@@ -412,16 +426,24 @@ static gint compare_loads(gconstpointer a, gconstpointer b)
     return (left->first > right->first) - (left->first < right->first);
 }
 
+/* Whether two loads of physical memory, mapped twice, have the same bytes of the file. */
+static gboolean same_bytes(const DkElfcoreLoad *a, const DkElfcoreLoad *b)
+{
+    return a->off - a->first == b->off - b->first;
+}
+
 static void count_overlaps(DkElfcore *core)
 {
     g_autoptr(GArray) sorted = g_array_copy(core->loads);
     g_array_sort(sorted, compare_loads);
-    guint64 last = 0;
+    const DkElfcoreLoad *reach = NULL; /* the one that goes farthest so far */
     for (guint i = 0; i < sorted->len; i++) {
         const DkElfcoreLoad *load = &g_array_index(sorted, DkElfcoreLoad, i);
-        if (i && load->first <= last && !core->overlapping++)
+        if (reach && load->first <= reach->last &&
+            !(dk_elfcore_is_machine(core) && same_bytes(load, reach)) && !core->overlapping++)
             core->overlap_va = load->first;
-        last = MAX(last, load->last);
+        if (!reach || load->last > reach->last)
+            reach = load;
     }
 }
 
@@ -450,6 +472,33 @@ static void guess_writer(DkElfcore *core)
         origin->writer = g_strdup("Linux kernel");
 }
 
+static void take_process(DkElfcore *core)
+{
+    identify(core);
+    tell_cut(core);
+    count_overlaps(core);
+    core->source.space = dk_elfcore_space_new(core->input, core->loads, DK_RUN_ABSENT);
+    if (!core->foreign) {
+        dk_elfcore_auxv_take(core);
+        dk_elfcore_threads_take(core);
+        dk_elfcore_files_take(core);
+        dk_elfcore_own_take(core);
+    }
+    guess_writer(core);
+    dk_elfcore_mappings_make(core);
+    dk_elfcore_modules_make(core);
+    dk_subject_sort(core->source.subject);
+}
+
+static void take_machine(DkElfcore *core)
+{
+    core->source.ops = &dk_vmcore_source_ops;
+    dk_vmcore_take(core);
+    tell_cut(core);
+    count_overlaps(core);
+    core->source.space = dk_elfcore_space_new(core->input, core->loads, DK_RUN_FILTERED);
+}
+
 static DkSource *elfcore_open(DkInput *input, GError **error)
 {
     DkElfcore *core = g_new0(DkElfcore, 1);
@@ -467,23 +516,18 @@ static DkSource *elfcore_open(DkInput *input, GError **error)
     Header header = {0};
     if (!read_header(core, &header, error) || !read_tables(core, &header, error))
         return NULL;
+    core->quiet = TRUE;
     dk_elfcore_notes_scan(core);
-    if (!check_process(core, error))
+    core->quiet = FALSE;
+    if (!dk_vmcore_detect(core, error))
         return NULL;
-    identify(core);
-    tell_cut(core);
-    count_overlaps(core);
-    source->space = dk_elfcore_space_new(input, core->loads);
-    if (!core->foreign) {
-        dk_elfcore_auxv_take(core);
-        dk_elfcore_threads_take(core);
-        dk_elfcore_files_take(core);
-        dk_elfcore_own_take(core);
-    }
-    guess_writer(core);
-    dk_elfcore_mappings_make(core);
-    dk_elfcore_modules_make(core);
-    dk_subject_sort(source->subject);
+    g_array_set_size(core->notes, 0);
+    place_loads(core);
+    dk_elfcore_notes_scan(core);
+    if (dk_elfcore_is_machine(core))
+        take_machine(core);
+    else
+        take_process(core);
     return g_steal_pointer(&source);
 }
 
@@ -508,13 +552,21 @@ const DkSourceOps dk_elfcore_source_ops = {
     .close = elfcore_close,
 };
 
+const DkSourceOps dk_vmcore_source_ops = {
+    .name = "elf vmcore",
+    .caps = DK_SOURCE_PHYS | DK_SOURCE_REGS,
+    .foreach_note = dk_elfcore_foreach_note,
+    .close = elfcore_close,
+};
+
 extern const DkFormat dk_format_elfcore;
 
 static const char *const extensions[] = {"core", "elf", NULL};
 
 const DkFormat dk_format_elfcore = {
     .name = "elf",
-    .summary = "ELF core of a process, as the Linux kernel, gcore and dumpkit write it",
+    .summary = "ELF core of a process or vmcore of a machine, as the Linux kernel, gcore, QEMU and "
+               "dumpkit write them",
     .open = elfcore_open,
     .sink_new = dk_elfcore_sink_new,
     .writes = 1 << DK_SUBJECT_PROCESS,

@@ -3,12 +3,12 @@
 
 #include "base/bisect.h"
 
-/* A stretch of memory of which the file has all (data) or nothing. */
+/* A stretch of memory of which the file has all (DK_RUN_DATA) or nothing. */
 typedef struct {
     guint64 first;
     guint64 last;
     guint64 off;
-    gboolean data;
+    DkRunKind kind;
 } Piece;
 
 typedef struct {
@@ -36,7 +36,7 @@ static gsize space_read(DkSpace *space, guint64 va, void *buf, gsize len)
     for (guint i = piece_from(self, va); done < len && i < self->pieces->len; i++) {
         const Piece *piece = &g_array_index(self->pieces, Piece, i);
         guint64 at = va + done;
-        if (!piece->data || piece->first > at)
+        if (piece->kind != DK_RUN_DATA || piece->first > at)
             break;
         gsize want = MIN(len - done - 1, piece->last - at) + 1;
         gssize got = dk_input_read(self->input, piece->off + (at - piece->first),
@@ -56,7 +56,7 @@ static gboolean space_next_run(DkSpace *space, guint64 from, DkRun *run)
     if (index == self->pieces->len)
         return FALSE;
     const Piece *piece = &g_array_index(self->pieces, Piece, index);
-    *run = (DkRun){piece->first, piece->last, piece->data ? DK_RUN_DATA : DK_RUN_ABSENT};
+    *run = (DkRun){piece->first, piece->last, piece->kind};
     return TRUE;
 }
 
@@ -115,7 +115,7 @@ static void add_uncovered(GArray *out, Piece hole, const GArray *data, guint *ne
         if (piece->first > hole.last)
             break;
         if (piece->first > hole.first) {
-            Piece part = {hole.first, piece->first - 1, 0, FALSE};
+            Piece part = {hole.first, piece->first - 1, 0, hole.kind};
             g_array_append_val(out, part);
         }
         if (piece->last >= hole.last)
@@ -125,21 +125,32 @@ static void add_uncovered(GArray *out, Piece hole, const GArray *data, guint *ne
     g_array_append_val(out, hole);
 }
 
-DkSpace *dk_elfcore_space_new(DkInput *input, const GArray *loads)
+static void add_piece(GArray *pieces, guint64 first, guint64 last, guint64 off, DkRunKind kind)
+{
+    Piece piece = {first, last, off, kind};
+    g_array_append_val(pieces, piece);
+}
+
+/* What the file has of a load, what its end cuts off, and what was left out when it was made. */
+static void split_load(const DkElfcoreLoad *load, DkRunKind left_out, GArray *data, GArray *holes)
+{
+    guint64 most = load->last - load->first; /* one less than its bytes */
+    guint64 held = load->filesz && left_out != DK_RUN_ABSENT ? MIN(load->filesz - 1, most) + 1
+                                                             : load->present;
+    if (load->present)
+        add_piece(data, load->first, load->first + (load->present - 1), load->off, DK_RUN_DATA);
+    if (load->present < held)
+        add_piece(holes, load->first + load->present, load->first + (held - 1), 0, DK_RUN_ABSENT);
+    if (!held || held - 1 < most)
+        add_piece(holes, load->first + held, load->last, 0, left_out);
+}
+
+DkSpace *dk_elfcore_space_new(DkInput *input, const GArray *loads, DkRunKind left_out)
 {
     g_autoptr(GArray) data = g_array_new(FALSE, FALSE, sizeof(Piece));
     g_autoptr(GArray) holes = g_array_new(FALSE, FALSE, sizeof(Piece));
-    for (guint i = 0; i < loads->len; i++) {
-        const DkElfcoreLoad *load = &g_array_index(loads, DkElfcoreLoad, i);
-        if (load->present) {
-            Piece piece = {load->first, load->first + (load->present - 1), load->off, TRUE};
-            g_array_append_val(data, piece);
-        }
-        if (!load->present || load->present - 1 < load->last - load->first) {
-            Piece piece = {load->first + load->present, load->last, 0, FALSE};
-            g_array_append_val(holes, piece);
-        }
-    }
+    for (guint i = 0; i < loads->len; i++)
+        split_load(&g_array_index(loads, DkElfcoreLoad, i), left_out, data, holes);
     untangle(data);
     untangle(holes);
     ElfcoreSpace *self = g_new0(ElfcoreSpace, 1);

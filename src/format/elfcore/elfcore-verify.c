@@ -32,6 +32,9 @@ static void check_loads(DkElfcore *core, DkVerify *verify)
                       "the file ends at offset " HEX ": the memory of %u of %u segments is cut "
                       "off, " HEX " bytes in all, first at offset " HEX " (address " HEX ")",
                       core->size, cut, core->loads->len, lost, first_off, first_va);
+    /* The same memory may well stand under two virtual addresses in the dump of a machine. */
+    if (dk_elfcore_is_machine(core))
+        return;
     if (core->overlapping)
         dk_verify_add(verify, DK_VERIFY_DAMAGED, "segments",
                       "%u segments overlap an earlier one, first at address " HEX,
@@ -53,7 +56,7 @@ static void check_notes(DkElfcore *core, DkVerify *verify)
                           " are cut off",
                           core->size, notes->size - notes->present, notes->off + notes->present);
     }
-    if (!core->segments->len)
+    if (!core->segments->len && !dk_elfcore_is_machine(core))
         dk_verify_add(verify, DK_VERIFY_LACKS, "notes", "the file has no note segment");
 }
 
@@ -220,7 +223,7 @@ static gboolean ends_with_seal(DkElfcore *core)
            memcmp(raw + sizeof(DkElfNoteHeader), owner, sizeof owner) == 0;
 }
 
-static gboolean check_own(DkElfcore *core, gboolean deep, DkVerify *verify, GError **error)
+gboolean dk_elfcore_verify_own(DkElfcore *core, gboolean deep, DkVerify *verify, GError **error)
 {
     const DkElfcoreNote *sums_note = find_own(core, DK_ELF_OWN_CHECKSUMS);
     const DkElfcoreNote *seal = find_own(core, DK_ELF_OWN_SEAL);
@@ -254,10 +257,8 @@ static gboolean check_own(DkElfcore *core, gboolean deep, DkVerify *verify, GErr
     return compare_content(core, sums_note, closing, verify, error);
 }
 
-gboolean dk_elfcore_verify(DkSource *source, gboolean deep, DkVerify *verify, GError **error)
+void dk_elfcore_verify_structure(DkElfcore *core, DkVerify *verify)
 {
-    g_assert(source->ops == &dk_elfcore_source_ops);
-    DkElfcore *core = (DkElfcore *)source;
     for (guint i = 0; i < core->damage->len; i++)
         dk_verify_add(verify, DK_VERIFY_DAMAGED, "structure", "%s",
                       (const char *)g_ptr_array_index(core->damage, i));
@@ -266,9 +267,18 @@ gboolean dk_elfcore_verify(DkSource *source, gboolean deep, DkVerify *verify, GE
                       core->more_damage);
     check_loads(core, verify);
     check_notes(core, verify);
+}
+
+gboolean dk_elfcore_verify(DkSource *source, gboolean deep, DkVerify *verify, GError **error)
+{
+    g_assert(source->ops == &dk_elfcore_source_ops || source->ops == &dk_vmcore_source_ops);
+    DkElfcore *core = (DkElfcore *)source;
+    dk_elfcore_verify_structure(core, verify);
+    if (dk_elfcore_is_machine(core))
+        return dk_vmcore_verify(core, deep, verify, error);
     if (!core->foreign) {
         check_threads(core, verify);
         check_files(core, verify);
     }
-    return check_own(core, deep, verify, error);
+    return dk_elfcore_verify_own(core, deep, verify, error);
 }

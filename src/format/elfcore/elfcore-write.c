@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The writer.  Order in the file: header, program headers, notes, [section header], memory, closing
- * notes.  Everything but the memory and the result is known when begin() runs, so that the file is
- * appended from first to last; checksums are taken as the bytes pass.
+ * The writer, of processes and machines.  Order in the file: header, program headers, notes,
+ * [section header], memory, closing notes.  Everything but the memory and the result is known when
+ * begin() runs, so that the file is appended from first to last; checksums are taken as the bytes
+ * pass.  To the closing notes of a process leads a program header, to those of a machine a note.
  */
 #include <string.h>
 
@@ -10,25 +11,33 @@
 #include "codec/checksum.h"
 #include "format/elfcore/elfcore-pack.h"
 #include "format/elfcore/elfcore-reader.h"
+#include "format/elfcore/vmcore-image.h"
+#include "format/machine-notes.h"
 #include "format/own-record.h"
 #include "io/output.h"
 
 /* Where everything stands, as offsets in the file. */
 typedef struct {
-    guint64 segments; /* program headers, the two of the notes included */
+    gboolean vmcore; /* of a machine: physical addresses, 64 bits whatever the machine */
+    guint word;      /* bytes of a word of the file */
+    guint16 e_machine;
+    guint64 segments; /* program headers, those of the notes included */
     guint64 notes_off;
     guint64 notes_size;
     guint64 section_off; /* 0: there is none */
     guint64 data_off;
     guint64 closing_off;
     guint64 closing_size;
-    GBytes *info; /* contents of two notes of ours */
+    GBytes *info; /* contents of two notes of ours, of a process */
     GBytes *mappings;
+    GBytes *notes; /* all notes of a machine */
+    gboolean has_image;
+    DkVmcoreImage image; /* is mapped once more, at its virtual address */
 } Layout;
 
 typedef struct {
     DkSink sink;
-    const DkElfcoreMachine *machine;
+    const DkElfcoreMachine *machine; /* NULL for a machine whose registers we do not know */
     Layout layout;
     guint64 off;      /* bytes written */
     guint extent;     /* of the plan, that load_off belongs to */
@@ -57,16 +66,23 @@ static void clear_layout(Layout *layout)
 {
     g_clear_pointer(&layout->info, g_bytes_unref);
     g_clear_pointer(&layout->mappings, g_bytes_unref);
+    g_clear_pointer(&layout->notes, g_bytes_unref);
 }
 
-static gboolean lay_out(const DkElfcoreMachine *machine, const DkSubject *subject,
-                        const DkDumpPlan *plan, Layout *layout, GError **error)
+static gsize header_size(const Layout *layout)
 {
-    gboolean wide = machine->word == 8;
-    guint64 page = subject->page_size;
-    layout->segments = (guint64)plan->extents->len + 2;
-    layout->notes_off = (wide ? sizeof(DkElf64Header) : sizeof(DkElf32Header)) +
-                        layout->segments * (wide ? sizeof(DkElf64Segment) : sizeof(DkElf32Segment));
+    return layout->word == 8 ? sizeof(DkElf64Header) : sizeof(DkElf32Header);
+}
+
+static gsize segment_size(const Layout *layout)
+{
+    return layout->word == 8 ? sizeof(DkElf64Segment) : sizeof(DkElf32Segment);
+}
+
+/* Makes the notes of a process, except its own, only to know how large they are. */
+static gboolean size_process_notes(const DkElfcoreMachine *machine, const DkSubject *subject,
+                                   Layout *layout, GError **error)
+{
     layout->info = dk_own_info_write(subject);
     layout->mappings = dk_elfcore_mappings_text(subject);
     DkElfcorePut count = {put_nowhere, 0};
@@ -74,11 +90,31 @@ static gboolean lay_out(const DkElfcoreMachine *machine, const DkSubject *subjec
         return FALSE;
     layout->notes_size = count.size + own_size(g_bytes_get_size(layout->info)) +
                          own_size(g_bytes_get_size(layout->mappings));
+    return TRUE;
+}
+
+static gboolean lay_out(const DkElfcoreMachine *machine, const DkSubject *subject,
+                        const DkDumpPlan *plan, Layout *layout, GError **error)
+{
+    guint64 page = subject->page_size;
+    layout->vmcore = subject->kind == DK_SUBJECT_MACHINE;
+    layout->word = layout->vmcore ? 8 : machine->word;
+    layout->e_machine = machine ? machine->e_machine : EM_NONE;
+    layout->has_image = layout->vmcore && dk_vmcore_image_find(subject, plan, &layout->image);
+    layout->segments = (guint64)plan->extents->len + (layout->vmcore && !layout->has_image ? 1 : 2);
+    layout->notes_off = header_size(layout) + layout->segments * segment_size(layout);
+    if (layout->vmcore) {
+        layout->notes = dk_machine_notes_write(subject);
+        layout->notes_size = g_bytes_get_size(layout->notes) + own_size(sizeof(DkElfOwnClosing));
+    } else if (!size_process_notes(machine, subject, layout, error)) {
+        return FALSE;
+    }
     guint64 end = layout->notes_off + layout->notes_size;
     layout->section_off = 0;
     if (layout->segments >= PN_XNUM) {
         layout->section_off = (end + 7) & ~(guint64)7;
-        end = layout->section_off + (wide ? sizeof(DkElf64Section) : sizeof(DkElf32Section));
+        end = layout->section_off +
+              (layout->word == 8 ? sizeof(DkElf64Section) : sizeof(DkElf32Section));
     }
     layout->data_off = end = (end + page - 1) & ~(page - 1);
     for (guint i = 0; i < plan->extents->len; i++) {
@@ -121,12 +157,12 @@ static gboolean accepts_thread(const DkElfcoreMachine *machine, const DkThread *
 
 static gboolean sink_accepts(DkSink *sink, const DkSubject *subject, GError **error)
 {
-    if (subject->kind != DK_SUBJECT_PROCESS)
-        return refuse(error, "only processes can be written, this is a machine");
-    if (subject->os != DK_OS_LINUX)
-        return refuse(error, "only processes of Linux can be written");
     if (!subject->page_size || (subject->page_size & (subject->page_size - 1)))
         return refuse(error, "the page size is no power of two");
+    if (subject->kind == DK_SUBJECT_MACHINE)
+        return TRUE;
+    if (subject->os != DK_OS_LINUX)
+        return refuse(error, "only processes of Linux can be written");
     const DkElfcoreMachine *machine = dk_elfcore_machine_by_id(subject->machine);
     if (!machine)
         return refuse(error, "the machine is not x86-64, x86 or arm64");
@@ -142,7 +178,8 @@ static guint64 sink_measure(DkSink *sink, const DkSubject *subject, const DkDump
     const DkElfcoreMachine *machine = dk_elfcore_machine_by_id(subject->machine);
     Layout layout = {0};
     guint64 size = 0;
-    if (machine && lay_out(machine, subject, plan, &layout, NULL))
+    if ((machine || subject->kind == DK_SUBJECT_MACHINE) &&
+        lay_out(machine, subject, plan, &layout, NULL))
         size = layout.closing_off + layout.closing_size;
     clear_layout(&layout);
     return size;
@@ -169,21 +206,21 @@ static gboolean emit_to(ElfcoreSink *self, guint64 off, GError **error)
     return emit_zeros(self, off - self->off, error);
 }
 
-static void pack_header(GByteArray *out, const DkElfcoreMachine *machine, const Layout *layout)
+static void pack_header(GByteArray *out, const Layout *layout)
 {
-    gboolean wide = machine->word == 8;
+    gboolean wide = layout->word == 8;
     guint8 ident[DK_ELF_IDENT_SIZE] = {
         0x7f, 'E', 'L', 'F', wide ? ELFCLASS64 : ELFCLASS32, ELFDATA2LSB, EV_CURRENT};
     g_byte_array_append(out, ident, sizeof ident);
     dk_elfcore_pack16(out, ET_CORE);
-    dk_elfcore_pack16(out, machine->e_machine);
+    dk_elfcore_pack16(out, layout->e_machine);
     dk_elfcore_pack32(out, EV_CURRENT);
-    dk_elfcore_pack_word(out, machine->word, 0);
-    dk_elfcore_pack_word(out, machine->word, wide ? sizeof(DkElf64Header) : sizeof(DkElf32Header));
-    dk_elfcore_pack_word(out, machine->word, layout->section_off);
+    dk_elfcore_pack_word(out, layout->word, 0);
+    dk_elfcore_pack_word(out, layout->word, header_size(layout));
+    dk_elfcore_pack_word(out, layout->word, layout->section_off);
     dk_elfcore_pack32(out, 0);
-    dk_elfcore_pack16(out, wide ? sizeof(DkElf64Header) : sizeof(DkElf32Header));
-    dk_elfcore_pack16(out, wide ? sizeof(DkElf64Segment) : sizeof(DkElf32Segment));
+    dk_elfcore_pack16(out, (guint16)header_size(layout));
+    dk_elfcore_pack16(out, (guint16)segment_size(layout));
     dk_elfcore_pack16(out, (guint16)MIN(layout->segments, PN_XNUM));
     dk_elfcore_pack16(out, !layout->section_off ? 0
                            : wide               ? sizeof(DkElf64Section)
@@ -199,7 +236,7 @@ static void pack_segment(GByteArray *out, guint word, const DkElf64Segment *segm
         dk_elfcore_pack32(out, segment->flags);
     dk_elfcore_pack_word(out, word, segment->offset);
     dk_elfcore_pack_word(out, word, segment->vaddr);
-    dk_elfcore_pack_word(out, word, 0);
+    dk_elfcore_pack_word(out, word, segment->paddr);
     dk_elfcore_pack_word(out, word, segment->filesz);
     dk_elfcore_pack_word(out, word, segment->memsz);
     if (word == 4)
@@ -213,29 +250,54 @@ static guint32 segment_flags(guint32 flags)
            (flags & DK_MAP_EXEC ? PF_X : 0);
 }
 
+/* The kernel's image, whose bytes stand among those of its extent. */
+static void pack_image(GByteArray *out, const Layout *layout, guint64 off, guint64 page)
+{
+    DkElf64Segment load = {.type = PT_LOAD,
+                           .flags = PF_R | PF_W | PF_X,
+                           .offset = off,
+                           .vaddr = layout->image.va,
+                           .paddr = layout->image.pa,
+                           .filesz = layout->image.size,
+                           .memsz = layout->image.size,
+                           .align = page};
+    pack_segment(out, layout->word, &load);
+}
+
 static void pack_segments(GByteArray *out, const ElfcoreSink *self)
 {
     const Layout *layout = &self->layout;
-    guint word = self->machine->word;
+    guint word = layout->word;
     guint64 page = self->sink.subject->page_size;
     DkElf64Segment notes = {
         .type = PT_NOTE, .offset = layout->notes_off, .filesz = layout->notes_size, .align = 4};
     pack_segment(out, word, &notes);
     guint64 off = layout->data_off;
+    guint64 image_off = 0;
     for (guint i = 0; i < self->sink.plan->extents->len; i++) {
         const DkExtent *extent = &g_array_index(self->sink.plan->extents, DkExtent, i);
         guint64 size = extent->last - extent->first + 1;
         off = place_extent(off, page, extent);
+        /* Of a machine QEMU repeats the physical address as the virtual one, and so do we: it
+         * lets a debugger that knows nothing of page tables read physical memory. */
         DkElf64Segment load = {.type = PT_LOAD,
-                               .flags = segment_flags(extent->flags),
+                               .flags = layout->vmcore ? PF_R | PF_W | PF_X
+                                                       : segment_flags(extent->flags),
                                .offset = off,
                                .vaddr = extent->first,
+                               .paddr = layout->vmcore ? extent->first : 0,
                                .filesz = size,
                                .memsz = size,
                                .align = page};
         pack_segment(out, word, &load);
+        if (layout->has_image && layout->image.extent == i)
+            image_off = off + (layout->image.pa - extent->first);
         off += size;
     }
+    if (layout->has_image)
+        pack_image(out, layout, image_off, page);
+    if (layout->vmcore)
+        return;
     DkElf64Segment closing = {
         .type = PT_NOTE, .offset = layout->closing_off, .filesz = layout->closing_size, .align = 4};
     pack_segment(out, word, &closing);
@@ -267,7 +329,7 @@ static gboolean check_layout(const ElfcoreSink *self, const DkDumpPlan *plan, GE
 {
     const Layout *layout = &self->layout;
     guint64 end = layout->closing_off + layout->closing_size;
-    guint64 top = self->machine->word == 8 ? G_MAXINT64 : G_MAXUINT32;
+    guint64 top = layout->word == 8 ? G_MAXINT64 : G_MAXUINT32;
     if (end > top || layout->notes_size > G_MAXUINT32 || layout->segments > G_MAXUINT32) {
         g_set_error(error, DK_ERROR, DK_ERROR_LIMIT,
                     "ELF core: %" G_GUINT64_FORMAT " bytes in %" G_GUINT64_FORMAT
@@ -285,6 +347,34 @@ static gboolean put_own(DkElfcorePut *put, guint32 type, GBytes *content, GError
     return dk_elfcore_put_note(put, DK_ELF_OWN_OWNER, type, data, len, error);
 }
 
+static gboolean put_machine(DkElfcorePut *put, const Layout *layout, GError **error)
+{
+    g_autoptr(GByteArray) place = g_byte_array_new();
+    dk_elfcore_pack64(place, layout->closing_off);
+    dk_elfcore_pack64(place, layout->closing_size);
+    dk_elfcore_pack64(place, layout->segments);
+    dk_elfcore_pack64(place, layout->data_off);
+    gsize len;
+    const void *data = g_bytes_get_data(layout->notes, &len);
+    return dk_elfcore_put(put, data, len, error) &&
+           dk_elfcore_put_note(put, DK_ELF_OWN_OWNER, DK_ELF_OWN_CLOSING, place->data, place->len,
+                               error);
+}
+
+static gboolean put_notes(ElfcoreSink *self, GError **error)
+{
+    const Layout *layout = &self->layout;
+    EmitPut put = {{put_emit, 0}, self};
+    gboolean ok = layout->vmcore
+                      ? put_machine(&put.put, layout, error)
+                      : dk_elfcore_put_process(&put.put, self->machine, self->sink.subject,
+                                               error) &&
+                            put_own(&put.put, DK_ELF_OWN_INFO, layout->info, error) &&
+                            put_own(&put.put, DK_ELF_OWN_MAPPINGS, layout->mappings, error);
+    g_assert(!ok || put.put.size == layout->notes_size);
+    return ok;
+}
+
 static gboolean sink_begin(DkSink *sink, const DkSubject *subject, const DkDumpPlan *plan,
                            GError **error)
 {
@@ -297,20 +387,16 @@ static gboolean sink_begin(DkSink *sink, const DkSubject *subject, const DkDumpP
         return FALSE;
     const Layout *layout = &self->layout;
     g_autoptr(GByteArray) out = g_byte_array_new();
-    pack_header(out, self->machine, layout);
+    pack_header(out, layout);
     pack_segments(out, self);
     if (!emit(self, out->data, out->len, error))
         return FALSE;
     g_assert(self->off == layout->notes_off);
-    EmitPut put = {{put_emit, 0}, self};
-    if (!dk_elfcore_put_process(&put.put, self->machine, subject, error) ||
-        !put_own(&put.put, DK_ELF_OWN_INFO, layout->info, error) ||
-        !put_own(&put.put, DK_ELF_OWN_MAPPINGS, layout->mappings, error))
+    if (!put_notes(self, error))
         return FALSE;
-    g_assert(put.put.size == layout->notes_size);
     if (layout->section_off) {
         g_byte_array_set_size(out, 0);
-        pack_section(out, self->machine->word, layout);
+        pack_section(out, layout->word, layout);
         if (!emit_to(self, layout->section_off, error) || !emit(self, out->data, out->len, error))
             return FALSE;
     }
