@@ -423,7 +423,7 @@ void dk_machine_notes_read(DkSubject *subject, const void *notes, gsize len, gui
         DkCpu *cpu = g_ptr_array_index(cpus, i);
         set_missing(cpu, "the file has no registers of it");
         /* QEMU knows no tasks and counts its CPUs from 1 on there. */
-        if (i < reader.states && cpu->pid == i + 1)
+        if (cpu->parts & DK_CPU_SEGMENTS && cpu->pid == cpu->index + 1)
             cpu->pid = 0;
     }
     subject->cpus = MAX(subject->cpus, cpus->len);

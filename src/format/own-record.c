@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "format/own-machine.h"
 #include "format/own-version.h"
 
 #define VERSION 1
@@ -138,8 +139,13 @@ static GBytes *info_with_gaps(const DkSubject *subject, guint gaps_max)
     put_text(object, "cpu", subject->cpu);
     put_number(object, "cpus", subject->cpus);
     put_number(object, "page_size", subject->page_size);
-    json_object_set_object_member(object, "process", process_object(subject));
-    put_threads(object, subject->process.threads);
+    if (subject->kind == DK_SUBJECT_MACHINE) {
+        put_text(object, "kind", "machine");
+        json_object_set_object_member(object, "system", dk_own_machine_object(subject));
+    } else {
+        json_object_set_object_member(object, "process", process_object(subject));
+        put_threads(object, subject->process.threads);
+    }
     put_gaps(object, subject->gaps, gaps_max);
     return to_bytes(object);
 }
@@ -453,6 +459,9 @@ gboolean dk_own_info_read(DkSubject *subject, const void *data, gsize len, GErro
     if (process && JSON_NODE_HOLDS_OBJECT(process))
         read_process(&subject->process, json_node_get_object(process));
     read_threads(subject, object);
+    JsonNode *system = json_object_get_member(object, "system");
+    if (subject->kind == DK_SUBJECT_MACHINE && system && JSON_NODE_HOLDS_OBJECT(system))
+        dk_own_machine_read(subject, json_node_get_object(system));
     read_gaps(subject, object);
     return TRUE;
 }

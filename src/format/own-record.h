@@ -34,6 +34,7 @@ typedef struct DkInput DkInput;
 /*
  * The info text of subject: tool version, method, level, times, machine, process, threads with
  * names, states and what is missing of them, gaps.  Of the level "triage" it has no command line.
+ * Of a machine it has RAM and CPUs (format/own-machine.h) in place of process and threads.
  * Never NULL, at most DK_OWN_INFO_MAX bytes.
  */
 GBytes *dk_own_info_write(const DkSubject *subject);

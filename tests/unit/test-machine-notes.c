@@ -96,6 +96,61 @@ static void test_round_trip(void)
     g_assert_true(g_str_has_prefix(subject->origin.writer, "dumpkit "));
 }
 
+/* What only our own note has a place for. */
+static void test_own_note(void)
+{
+    g_autoptr(DkSubject) written = sample();
+    DkMachine *system = &written->system;
+    system->name = g_strdup("pc-i440fx-7.2");
+    system->page_root = 0x1aa000;
+    dk_machine_add_ram(system, 0, 0x9ffff);
+    dk_machine_add_ram(system, 0x100000000, 0x1ffffffff);
+    system->windows = (DkWindowsFacts){.valid = TRUE,
+                                       .build = 19041,
+                                       .kdbg_va = 0xfffff80312345678,
+                                       .bugcheck_code = 0x161,
+                                       .bugcheck_params = {1, 2, 3, G_MAXUINT64}};
+    DkCpu *lost = g_ptr_array_index(system->cpus, 1);
+    g_clear_pointer(&lost->regs[DK_REGSET_GENERAL], g_bytes_unref);
+    lost->missing = g_strdup("it did not answer");
+    DkCpu *cpu = g_ptr_array_index(system->cpus, 2);
+    cpu->parts |= DK_CPU_EFER | DK_CPU_DEBUG | DK_CPU_SYSCALL | DK_CPU_SYSENTER | DK_CPU_CR8;
+    cpu->efer = 0xd01;
+    cpu->dr[7] = 0x400;
+    cpu->lstar = 0xffffffff82000080;
+    cpu->sysenter_eip = 0xffffffff82001000;
+    cpu->cr8 = 15;
+    g_autoptr(GBytes) notes = dk_machine_notes_write(written);
+    g_autoptr(DkSubject) subject = machine_new(DK_MACHINE_X86_64);
+    dk_machine_add_ram(&subject->system, 0x90000, 0xfffff);
+    dk_machine_notes_read(subject, g_bytes_get_data(notes, NULL), g_bytes_get_size(notes), 0, "n");
+    g_assert_cmpuint(subject->gaps->len, ==, 0);
+    g_assert_cmpstr(subject->system.name, ==, "pc-i440fx-7.2");
+    g_assert_cmphex(subject->system.page_root, ==, 0x1aa000);
+    g_assert_cmpuint(subject->system.ram->len, ==, 2);
+    g_assert_cmphex(g_array_index(subject->system.ram, DkRamRange, 0).last, ==, 0xfffff);
+    g_assert_cmphex(g_array_index(subject->system.ram, DkRamRange, 1).last, ==, 0x1ffffffff);
+    g_assert_cmpmem(&subject->system.windows, sizeof(DkWindowsFacts), &system->windows,
+                    sizeof(DkWindowsFacts));
+    g_assert_cmpuint(subject->system.cpus->len, ==, 3);
+    g_assert_cmpuint(subject->cpus, ==, 3);
+    const DkCpu *read = g_ptr_array_index(subject->system.cpus, 1);
+    g_assert_cmpstr(read->missing, ==, "it did not answer");
+    g_assert_null(read->regs[DK_REGSET_GENERAL]);
+    read = g_ptr_array_index(subject->system.cpus, 2);
+    g_assert_cmpuint(read->index, ==, 2);
+    g_assert_cmpuint(read->pid, ==, 0);
+    g_assert_cmphex(read->parts, ==, cpu->parts);
+    g_assert_cmphex(read->cr3, ==, cpu->cr3);
+    g_assert_cmphex(read->efer, ==, 0xd01);
+    g_assert_cmphex(read->dr[7], ==, 0x400);
+    g_assert_cmphex(read->lstar, ==, cpu->lstar);
+    g_assert_cmphex(read->sysenter_eip, ==, cpu->sysenter_eip);
+    g_assert_cmphex(read->cr8, ==, 15);
+    read = g_ptr_array_index(subject->system.cpus, 0);
+    g_assert_false(read->parts & DK_CPU_EFER);
+}
+
 /* The bytes are those that QEMU and the kernel write, whatever our reader makes of them. */
 static void test_bytes(void)
 {
@@ -256,6 +311,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/machine-notes/round-trip", test_round_trip);
+    g_test_add_func("/machine-notes/own-note", test_own_note);
     g_test_add_func("/machine-notes/bytes", test_bytes);
     g_test_add_func("/machine-notes/other-machines", test_other_machines);
     g_test_add_func("/machine-notes/state-alone", test_state_alone);
