@@ -12,6 +12,7 @@ format_description.txt.
 Prints a line FIRST-LAST for each record, in file order.  MEMORY is written as a sparse file in
 which each byte stands at its physical address.
 """
+import functools
 import struct
 import sys
 
@@ -34,6 +35,7 @@ def crc_table():
 TABLE = crc_table()
 
 
+@functools.lru_cache(maxsize=4)  # zeros come often
 def masked_crc32c(data):
     crc = 0xFFFFFFFF
     for byte in data:
@@ -56,6 +58,7 @@ def varint(data):
             return value, pos
 
 
+@functools.lru_cache(maxsize=4)
 def unpack(data):
     """A block of raw snappy."""
     size, pos = varint(data)
