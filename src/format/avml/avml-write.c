@@ -232,6 +232,8 @@ DkSink *dk_avml_sink_new(DkOutput *output, const DkSinkOptions *options)
     return &self->sink;
 }
 
+static const char *const extensions[] = {"avml", NULL};
+
 extern const DkFormat dk_format_avml;
 
 const DkFormat dk_format_avml = {
@@ -239,5 +241,7 @@ const DkFormat dk_format_avml = {
     .summary = "AVML: the RAM of a machine, packed with snappy, without registers",
     .open = dk_avml_open,
     .sink_new = dk_avml_sink_new,
+    .writes = 1 << DK_SUBJECT_MACHINE,
+    .extensions = extensions,
     .verify = dk_avml_verify,
 };

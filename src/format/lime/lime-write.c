@@ -144,6 +144,8 @@ DkSink *dk_lime_sink_new(DkOutput *output, const DkSinkOptions *options)
     return &self->sink;
 }
 
+static const char *const extensions[] = {"lime", NULL};
+
 extern const DkFormat dk_format_lime;
 
 const DkFormat dk_format_lime = {
@@ -151,6 +153,8 @@ const DkFormat dk_format_lime = {
     .summary = "LiME: the RAM of a machine, uncompressed, without registers",
     .open = dk_lime_open,
     .sink_new = dk_lime_sink_new,
+    .writes = 1 << DK_SUBJECT_MACHINE,
+    .extensions = extensions,
     .variants = variants,
     .verify = dk_lime_verify,
 };
