@@ -27,6 +27,7 @@ void dk_machine_clear(DkMachine *machine)
     g_clear_pointer(&machine->vmcoreinfo, g_bytes_unref);
     g_clear_pointer(&machine->modules, g_ptr_array_unref);
     g_clear_pointer(&machine->secondary, dk_space_unref);
+    g_clear_pointer(&machine->windows.exception.general, g_bytes_unref);
 }
 
 DkCpu *dk_machine_add_cpu(DkMachine *machine, guint32 index)

@@ -73,6 +73,8 @@ typedef struct {
     guint64 address;   /* of the instruction */
     guint nparams;
     guint64 params[15];
+    /* Registers at the exception, GENERAL form, where they are not those of the CPU; or NULL. */
+    GBytes *general;
 } DkWindowsException;
 
 /* What the header of a Windows dump says of the system; 0 is "not known" throughout. */
