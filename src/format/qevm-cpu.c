@@ -339,14 +339,16 @@ void dk_qevm_cpu_done(DkSubject *subject)
 {
     gboolean paging = FALSE;
     gboolean wide = FALSE;
+    gboolean known = FALSE;
     GPtrArray *cpus = subject->system.cpus;
     subject->cpus = cpus->len;
     for (guint i = 0; i < cpus->len; i++) {
         const DkCpu *cpu = cpus->pdata[i];
         paging |= (cpu->parts & DK_CPU_CONTROL) && cpu->cr0 & CR0_PG;
+        known |= cpu->regs[DK_REGSET_GENERAL] != NULL;
         wide |= (cpu->parts & DK_CPU_EFER) && cpu->efer & EFER_LMA;
     }
-    if (cpus->len == 0) {
+    if (!known) {
         return;
     }
     subject->machine = paging && !wide ? DK_MACHINE_X86 : DK_MACHINE_X86_64;

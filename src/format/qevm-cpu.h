@@ -19,8 +19,8 @@
 void dk_qevm_cpu_take(DkSubject *subject, const DkQevmDevice *device);
 
 /*
- * Called once when all devices were taken: sets subject->machine and cpus, and gives the registers
- * the form of that machine.  It is x86 when the CPUs run with paging and none is in long mode, and
- * x86-64 otherwise (firmware in real mode included).
+ * Called once when all devices were taken: sets subject->cpus, and subject->machine if any CPU has
+ * registers that are known, and gives these the form of that machine.  It is x86 when the CPUs run
+ * with paging and none is in long mode, and x86-64 otherwise (firmware in real mode included).
  */
 void dk_qevm_cpu_done(DkSubject *subject);

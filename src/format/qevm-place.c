@@ -85,32 +85,42 @@ static gboolean is_added(const char *id)
 }
 
 /*
+ * Whether a block may be the memory backend of a machine: those have a name that the user chose,
+ * blocks of devices and firmware have a path, a file's or a chip's name.
+ */
+static gboolean is_backend(const char *id)
+{
+    const char *name = base_name(id);
+    return !is_added(id) && !strpbrk(name, "/.:") && !g_str_equal(name, "isa-bios");
+}
+
+/*
  * The blocks that make up the machine's memory, in their order: "pc.ram"; or the nodes; or the only
- * block that is somebody's memory backend.  Returns how many; 0 when that is not clear.
+ * block that can be a memory backend.  Returns how many; 0 when that is not clear.
  */
 static guint find_memory(const DkQevmPlaceBlock *blocks, guint nblocks, guint *memory)
 {
     gint by_node[NODES_MAX];
     guint nodes = 0;
-    guint objects = 0;
+    guint backends = 0;
     memset(by_node, -1, sizeof by_node);
     for (guint i = 0; i < nblocks; i++) {
         const char *name = base_name(blocks[i].id);
+        gint node = node_of(blocks[i].id);
         if (g_str_equal(name, "pc.ram") || g_str_equal(name, "microvm.ram")) {
             memory[0] = i;
             return 1;
         }
-        gint node = node_of(blocks[i].id);
         if (node >= 0) {
             by_node[node] = (gint)i;
             nodes++;
-        } else if (name != blocks[i].id && !is_added(blocks[i].id)) {
+        } else if (is_backend(blocks[i].id)) {
             memory[0] = i;
-            objects++;
+            backends++;
         }
     }
-    if (nodes == 0) {
-        return objects == 1 ? 1 : 0;
+    if (nodes == 0 || backends > 0) {
+        return nodes == 0 && backends == 1 ? 1 : 0;
     }
     guint found = 0;
     for (guint i = 0; i < NODES_MAX; i++) {
@@ -167,6 +177,26 @@ static void place_firmware(DkQevmPlaceBlock *blocks, guint nblocks, guint64 low,
     }
 }
 
+/* The last of the firmware lies over the end of the first MiB, for good in these machines. */
+static void overlay_firmware(const DkQevmPlaceBlock *blocks, guint nblocks, GArray *places)
+{
+    const guint64 mib = 0x100000;
+    guint bios = 0;
+    while (bios < nblocks && !g_str_equal(blocks[bios].id, "pc.bios")) {
+        bios++;
+    }
+    for (guint i = 0; bios < nblocks && i < places->len; i++) {
+        DkQevmPlace place = g_array_index(places, DkQevmPlace, i);
+        guint64 len = MIN(blocks[bios].size, 0x20000);
+        if (place.pa == 0 && place.len > mib && place.block != bios) {
+            g_array_index(places, DkQevmPlace, i).len = mib - len;
+            add_place(places, bios, blocks[bios].size - len, len, mib - len);
+            add_place(places, place.block, place.offset + mib, place.len - mib, mib);
+            return;
+        }
+    }
+}
+
 static gint compare(gconstpointer a, gconstpointer b)
 {
     guint64 pa_a = ((const DkQevmPlace *)a)->pa;
@@ -183,8 +213,7 @@ void dk_qevm_place(const char *machine, DkQevmPlaceBlock *blocks, guint nblocks,
     guint64 low = 0;
     g_array_set_size(places, 0);
     for (guint i = 0; i < nblocks; i++) {
-        gboolean is_memory = is_added(blocks[i].id) || node_of(blocks[i].id) >= 0 ||
-                             base_name(blocks[i].id) != blocks[i].id ||
+        gboolean is_memory = is_added(blocks[i].id) || is_backend(blocks[i].id) ||
                              g_str_has_suffix(blocks[i].id, ".ram");
         blocks[i].kind = is_memory ? DK_QEVM_PLACE_UNKNOWN : DK_QEVM_PLACE_OTHER;
     }
@@ -197,18 +226,24 @@ void dk_qevm_place(const char *machine, DkQevmPlaceBlock *blocks, guint nblocks,
     }
     place_memory(blocks, memory, count, low, total, places);
     place_firmware(blocks, nblocks, count > 0 ? low : 0, places);
+    if (g_str_equal(machine, "microvm")) {
+        overlay_firmware(blocks, nblocks, places);
+    }
     g_array_sort(places, compare);
 }
 
-gboolean dk_qevm_place_find(const GArray *places, guint block, guint64 offset, guint64 *pa,
-                            guint64 *len)
+gboolean dk_qevm_place_next(const GArray *places, guint *next, guint block, guint64 offset,
+                            guint64 len, DkQevmPlace *part)
 {
-    for (guint i = 0; i < places->len; i++) {
-        const DkQevmPlace *place = &g_array_index(places, DkQevmPlace, i);
-        if (place->block == block && offset >= place->offset &&
-            offset - place->offset < place->len) {
-            *pa = place->pa + (offset - place->offset);
-            *len = place->len - (offset - place->offset);
+    while (*next < places->len) {
+        const DkQevmPlace *place = &g_array_index(places, DkQevmPlace, (*next)++);
+        guint64 first = MAX(place->offset, offset);
+        guint64 end = MIN(place->offset + place->len, offset + len);
+        if (place->block == block && first < end) {
+            *part = (DkQevmPlace){.block = block,
+                                  .offset = first,
+                                  .len = end - first,
+                                  .pa = place->pa + (first - place->offset)};
             return TRUE;
         }
     }

@@ -40,7 +40,10 @@ typedef struct {
 void dk_qevm_place(const char *machine, DkQevmPlaceBlock *blocks, guint nblocks, guint64 below_4g,
                    GArray *places);
 
-/* The place of offset in a block, and how many bytes from there on are in one piece; FALSE when it
- * has none. */
-gboolean dk_qevm_place_find(const GArray *places, guint block, guint64 offset, guint64 *pa,
-                            guint64 *len);
+/*
+ * Cuts len bytes at offset of a block into parts that have a place.  Start with *next 0 and call
+ * until it returns FALSE; each time *part gets the offset, length and address of a part.  A byte
+ * may have no place, or (firmware that is seen twice) more than one.
+ */
+gboolean dk_qevm_place_next(const GArray *places, guint *next, guint block, guint64 offset,
+                            guint64 len, DkQevmPlace *part);
