@@ -221,7 +221,16 @@ void dk_qevm_place(const char *machine, DkQevmPlaceBlock *blocks, guint nblocks,
         total += blocks[memory[i]].size;
         blocks[memory[i]].kind = DK_QEVM_PLACE_UNKNOWN;
     }
-    if (!machine || !split(machine, total, below_4g, &low)) {
+    if (!machine) {
+        /* Before 2.4 only; below this size all types that have this block agree. */
+        gboolean certain = count == 1 && total < 0xb0000000 &&
+                           g_str_equal(blocks[memory[0]].id, "pc.ram");
+        if (!certain) {
+            return;
+        }
+        machine = "";
+        low = total;
+    } else if (!split(machine, total, below_4g, &low)) {
         return;
     }
     place_memory(blocks, memory, count, low, total, places);

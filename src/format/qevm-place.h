@@ -33,9 +33,9 @@ typedef struct {
 /*
  * Fills places (GArray of DkQevmPlace; cleared first) for all blocks of a machine: ascending by pa,
  * not overlapping, and sets the kind of each block.  machine is its type as the stream gives it, or
- * NULL when it is not known; then, and for a type that is no PC, memory has the kind UNKNOWN.
- * below_4g is the value of the machine's property max-ram-below-4g, or 0 for its default: a stream
- * does not tell it, QEMU's monitor does (qom-get).
+ * NULL when it is not known; then memory has a place only where all PCs agree.  For a type that is
+ * no PC it has the kind UNKNOWN. below_4g is the value of the machine's property max-ram-below-4g,
+ * or 0 for its default: a stream does not tell it, QEMU's monitor does (qom-get).
  */
 void dk_qevm_place(const char *machine, DkQevmPlaceBlock *blocks, guint nblocks, guint64 below_4g,
                    GArray *places);

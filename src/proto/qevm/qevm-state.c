@@ -150,13 +150,13 @@ static gboolean read_devices(DkQevm *qevm, DkVmstate *vmstate, DkCursor *cursor,
     }
 }
 
-/* Whether the bytes, without a description, end as a stream does. */
+/*
+ * Whether the bytes, without a description, end as a stream does.  Machines whose sections have
+ * footers (2.4) are younger than the description (2.3), so that theirs has been cut off.
+ */
 static gboolean ends_whole(const DkQevm *qevm, const guint8 *bytes, gsize len)
 {
-    if (len == 0 || bytes[len - 1] != QEVM_EOF) {
-        return FALSE;
-    }
-    return len == 1 || !qevm->footers || (len >= 6 && bytes[len - 6] == QEVM_FOOTER);
+    return !qevm->footers && len > 0 && bytes[len - 1] == QEVM_EOF;
 }
 
 gboolean qevm_state_end(DkQevm *qevm, DkQevmEnd *end, GError **error)

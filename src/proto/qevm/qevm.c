@@ -19,8 +19,8 @@ gboolean qevm_fail(const DkQevm *qevm, GError **error, int code, guint64 off, co
     va_start(args, format);
     g_autofree char *text = g_strdup_vprintf(format, args);
     va_end(args);
-    g_set_error(error, DK_ERROR, code, "%s: migration stream, offset 0x%" G_GINT64_MODIFIER "x: %s",
-                qevm->name, off, text);
+    g_set_error(error, DK_ERROR, code, "%s%smigration stream, offset 0x%" G_GINT64_MODIFIER "x: %s",
+                qevm->name ? qevm->name : "", qevm->name ? ": " : "", off, text);
     return FALSE;
 }
 

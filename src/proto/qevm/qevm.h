@@ -108,8 +108,9 @@ typedef struct {
 } DkQevmCallbacks;
 
 /*
- * A parser; callbacks must stay as long as it does.  name is the file or guest and origin the
- * offset in it of the first byte to be fed, both for messages and stream_off.
+ * A parser; callbacks must stay as long as it does.  Messages begin with name, the guest's or the
+ * file's, unless it is NULL; origin is the offset of the first byte that will be fed, for messages
+ * and stream_off.
  */
 DkQevm *dk_qevm_new(const DkQevmCallbacks *callbacks, gpointer data, const char *name,
                     guint64 origin);
