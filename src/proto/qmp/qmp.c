@@ -341,6 +341,11 @@ gboolean dk_qmp_next_event(DkQmp *qmp, guint timeout_ms, DkQmpEvent **event, GEr
     return TRUE;
 }
 
+gboolean dk_qmp_send_raw(DkQmp *qmp, const char *line, GError **error)
+{
+    return qmp->transport->ops->send(qmp->transport, line, strlen(line), -1, error);
+}
+
 void dk_qmp_drop_events(DkQmp *qmp)
 {
     g_queue_clear_full(&qmp->events, (GDestroyNotify)dk_qmp_event_free);

@@ -74,6 +74,11 @@ char *dk_qmp_human(DkQmp *qmp, const char *line, GError **error) G_GNUC_WARN_UNU
 gboolean dk_qmp_next_event(DkQmp *qmp, guint timeout_ms, DkQmpEvent **event,
                            GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
+/*
+ * Sends a line that is no command, to a carrier that has words of its own (live/qemu/guardian.h).
+ */
+gboolean dk_qmp_send_raw(DkQmp *qmp, const char *line, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
 /* Forgets all events that wait. */
 void dk_qmp_drop_events(DkQmp *qmp);
 
