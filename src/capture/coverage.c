@@ -29,7 +29,7 @@ DkCoverage dk_coverage_of(DkSpace *space, guint64 first, guint64 last)
 
 gboolean dk_gap_is_failure(const DkGap *gap)
 {
-    static const char *const failures[] = {"thread", "regset", "pages", "data", NULL};
+    static const char *const failures[] = {"thread", "regset", "pages", "data", "cpu", NULL};
     return g_strv_contains(failures, gap->what);
 }
 

@@ -24,5 +24,6 @@ GArray *dk_gap_ranges(const DkSubject *subject, gboolean failing_only) G_GNUC_WA
 /* Whether any of ranges, as above, has an address of first..last. */
 gboolean dk_gap_ranges_touch(const GArray *ranges, guint64 first, guint64 last);
 
-/* Whether a gap is a failure ("thread", "regset", "pages", "data") and not meant to be so. */
+/* Whether a gap is a failure ("thread", "regset", "pages", "data", "cpu") and not meant to be so.
+ */
 gboolean dk_gap_is_failure(const DkGap *gap);

@@ -145,7 +145,8 @@ static void say_group(GPtrArray *sentences, const Group *group)
 
 static guint rank_of(const Group *group)
 {
-    static const char *const order[] = {"thread", "regset", "data", "pages", "excluded", "instant"};
+    static const char *const order[] = {"thread", "cpu",      "regset", "data",
+                                        "pages",  "excluded", "instant"};
     for (guint i = 0; i < G_N_ELEMENTS(order); i++) {
         if (is_kind(group, order[i]))
             return i;
@@ -318,6 +319,8 @@ GPtrArray *dk_unanswered(const DkSubject *subject, DkSpace *space)
 {
     GPtrArray *sentences = g_ptr_array_new_with_free_func(g_free);
     say_gaps(sentences, subject);
+    if (subject->kind == DK_SUBJECT_MACHINE)
+        return sentences;
     say_threads(sentences, subject);
     say_memory_lost(sentences, subject, space);
     say_modules(sentences, subject);

@@ -12,6 +12,7 @@
 
 /*
  * Fresh sentences (char *, freed with the array), without a full stop at the end, the gravest
- * first.  Texts out of the dump stand in them as they are: dk_out_clean() before printing.
+ * first; of a machine only what its gaps say.  Texts out of the dump stand in them as they are:
+ * dk_out_clean() before printing.
  */
 GPtrArray *dk_unanswered(const DkSubject *subject, DkSpace *space);

@@ -8,7 +8,9 @@
 #include "base/error.h"
 #include "base/size.h"
 #include "capture/coverage.h"
+#include "capture/openers.h"
 #include "capture/unanswered.h"
+#include "capture/verify-machine.h"
 #include "io/input.h"
 #include "mem/source.h"
 #include "sym/symfile.h"
@@ -58,6 +60,8 @@ void dk_check_free(DkCheck *check)
         return;
     g_ptr_array_unref(check->findings);
     g_ptr_array_unref(check->unanswered);
+    g_clear_pointer(&check->openers, g_ptr_array_unref);
+    dk_machine_look_free(check->machine);
     g_free(check);
 }
 
@@ -351,6 +355,8 @@ static void tell_gap(Run *run, const DkGap *gap)
         return;
     }
     const char *part = g_str_equal(gap->what, "thread") ? "threads" : "registers";
+    if (g_str_equal(gap->what, "cpu"))
+        part = "cpus";
     if (gap->tid)
         add(run, DK_VERIFY_LACKS, part, "thread %u: %s", gap->tid, gap->why);
     else
@@ -412,10 +418,50 @@ static void check_content(Run *run)
             "content cannot be verified: the file carries no checksums");
 }
 
+/* --- machines --- */
+
+/* What is told of a machine stands in the check as it is. */
+typedef struct {
+    DkVerify verify;
+    DkCheck *check;
+} Direct;
+
+static void direct_finding(DkVerify *verify, DkVerdict verdict, const char *part, const char *text)
+{
+    add_text(((Direct *)verify)->check, verdict, part, text);
+}
+
+static gboolean check_machine(Run *run, gboolean deep, GError **error)
+{
+    DkCheck *check = run->check;
+    Direct direct = {{.finding = direct_finding, .progress = run->verify.progress}, check};
+    g_ptr_array_unref(check->unanswered);
+    check->unanswered = dk_unanswered(run->subject, run->space);
+    if (!dk_verify_machine(run->source, deep, &direct.verify, check->unanswered, &check->machine,
+                           error))
+        return FALSE;
+    check_gaps(run);
+    check->openers = dk_openers(run->subject, run->source->format, check->machine);
+    return TRUE;
+}
+
+static void check_process(Run *run)
+{
+    check_memory(run);
+    check_threads(run);
+    check_modules(run);
+    check_gaps(run);
+    check_record(run);
+    g_ptr_array_unref(run->check->unanswered);
+    run->check->unanswered = dk_unanswered(run->subject, run->space);
+}
+
 DkCheck *dk_check_run(DkInput *input, DkSource *source, const DkFormat *format, gboolean deep,
                       DkProgress *progress, GError **error)
 {
-    dk_elf_identify_modules(source->subject, source->space);
+    gboolean is_machine = source->subject->kind == DK_SUBJECT_MACHINE;
+    if (!is_machine)
+        dk_elf_identify_modules(source->subject, source->space);
     g_autoptr(DkCheck) check = check_new();
     g_autoptr(GHashTable) without = g_hash_table_new(NULL, NULL);
     g_autoptr(GArray) failed = dk_gap_ranges(source->subject, TRUE);
@@ -438,15 +484,12 @@ DkCheck *dk_check_run(DkInput *input, DkSource *source, const DkFormat *format, 
     if ((deep && !check_container(&run, &damaged, error)) ||
         !check_format(&run, format, deep && !damaged, error))
         return NULL;
-    check_memory(&run);
-    check_threads(&run);
-    check_modules(&run);
-    check_gaps(&run);
-    check_record(&run);
+    if (!is_machine)
+        check_process(&run);
+    else if (!check_machine(&run, deep, error))
+        return NULL;
     if (deep)
         check_content(&run);
-    g_ptr_array_unref(check->unanswered);
-    check->unanswered = dk_unanswered(run.subject, run.space);
     return g_steal_pointer(&check);
 }
 

@@ -8,6 +8,7 @@
 
 #include <glib.h>
 
+#include "capture/machine-look.h"
 #include "mem/format.h"
 
 typedef struct DkInput DkInput;
@@ -26,13 +27,17 @@ typedef struct {
     /* deep: every byte was compared with checksums of the container, of the format itself. */
     gboolean container_verified;
     gboolean content_verified;
+    /* Of a machine's dump only; NULL otherwise. */
+    DkMachineLook *machine; /* NULL too for one whose memory is not physical */
+    GPtrArray *openers;     /* of DkOpener: what other programs do with the file */
 } DkCheck;
 
 /*
  * Checks a dump that is open; source came from format's open() with input.  With deep its content
  * is compared with the checksums that container and format carry.  Fills in build-ids in the
  * source's subject from its memory.  NULL with DK_ERROR_CANCELLED or SYSTEM only: what is wrong
- * with the file is a finding.
+ * with the file is a finding.  Of a machine's dump without deep only a bounded part of the memory
+ * is searched and sampled.
  *
  * Formats tell in their verify slot what only they know; what they say of the part "threads", and
  * what they find right of "memory", is dropped, since both are looked at here for all formats.

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/size.h"
+#include "capture/openers.h"
 #include "capture/verify.h"
 #include "io/input.h"
 #include "tool/input-options.h"
@@ -91,6 +92,42 @@ static void print_unanswered(DkOut *out, const DkCheck *check)
     dk_out_end(out);
 }
 
+static void print_openers(DkOut *out, const DkCheck *check)
+{
+    if (!check->openers)
+        return;
+    if (check->openers->len)
+        dk_out_text(out, "\nOther programs:\n");
+    dk_out_begin_array(out, "openers");
+    for (guint i = 0; i < check->openers->len; i++) {
+        const DkOpener *opener = g_ptr_array_index(check->openers, i);
+        dk_out_text(out, "  - %s %s: %s\n", opener->tool,
+                    opener->opens ? "opens it" : "does not open it", opener->text);
+        dk_out_begin_object(out, NULL);
+        dk_out_string(out, "tool", opener->tool);
+        dk_out_bool(out, "opens", opener->opens);
+        dk_out_string(out, "text", opener->text);
+        dk_out_end(out);
+    }
+    dk_out_end(out);
+}
+
+/* JSON only: a finding says it in words. */
+static void print_memory(DkOut *out, const DkCheck *check)
+{
+    if (!check->machine)
+        return;
+    const DkRamShare *share = &check->machine->share;
+    dk_out_begin_object(out, "memory");
+    dk_out_bool(out, "ram_known", share->known);
+    dk_out_int(out, "ram", (gint64)share->ram);
+    dk_out_int(out, "data", (gint64)share->data);
+    dk_out_int(out, "zero", (gint64)share->zero);
+    dk_out_int(out, "filtered", (gint64)share->filtered);
+    dk_out_int(out, "missing", (gint64)share->missing);
+    dk_out_end(out);
+}
+
 static void print_header(DkOut *out, const char *path, const DkInput *input, const DkFormat *format)
 {
     g_autofree char *name = dk_out_clean(path);
@@ -125,6 +162,8 @@ static int print_check(DkTool *tool, const char *path, const DkInput *input, con
             dk_out_text(out, "%sThe content was not compared with checksums; --deep does that.%s\n",
                         dk_out_dim(out), dk_out_reset(out));
         print_unanswered(out, check);
+        print_openers(out, check);
+        print_memory(out, check);
         dk_out_text(out, "\n");
     }
     dk_out_string(out, "verdict", dk_check_word(check));
