@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* VMCOREINFO found in memory (a page of the input, then page tables) and parsed as it stands. */
+/*
+ * VMCOREINFO found in memory (the input is physical memory from 0 on) and parsed as it stands; the
+ * kernel behind it, and its struct pages.
+ */
 #include <stdint.h>
 #include <string.h>
 
 #include "target/linux/kernel.h"
+#include "target/linux/page-filter.h"
 #include "target/linux/vmcoreinfo.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define RUNS_MAX 100
 
 typedef struct {
     DkSpace base;
@@ -45,6 +51,19 @@ static const DkSpaceOps phys_ops = {
     .destroy = phys_destroy,
 };
 
+static void look_at_pages(DkLinuxKernel *kernel, const DkVmcoreinfo *info)
+{
+    g_autoptr(DkLinuxPages) pages = dk_linux_pages_new(kernel, info, NULL);
+    guint64 from = 0;
+    guint64 first = 0, last = 0;
+    for (guint i = 0; pages && i < RUNS_MAX; i++) {
+        if (!dk_linux_pages_next(pages, from, i & 1 ? 0x3e : DK_LINUX_FREE, &first, &last))
+            break;
+        g_assert(first >= from && last >= first);
+        from = last + 1;
+    }
+}
+
 static void look_at(DkSpace *space, GBytes *text)
 {
     guint64 value;
@@ -59,6 +78,7 @@ static void look_at(DkSpace *space, GBytes *text)
         return;
     dk_linux_kernel_is_in_place(kernel);
     g_free(dk_linux_kernel_banner(kernel));
+    look_at_pages(kernel, info);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

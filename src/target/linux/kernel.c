@@ -180,6 +180,11 @@ DkSpace *dk_linux_kernel_space(DkLinuxKernel *kernel)
     return kernel->space;
 }
 
+DkSpace *dk_linux_kernel_phys(DkLinuxKernel *kernel)
+{
+    return kernel->phys;
+}
+
 guint64 dk_linux_kernel_image_pa(const DkLinuxKernel *kernel, guint64 va)
 {
     return va - kernel->image_va + kernel->image_pa;

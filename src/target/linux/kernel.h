@@ -33,6 +33,9 @@ const DkPageTables *dk_linux_kernel_tables(const DkLinuxKernel *kernel);
 /* The virtual memory that they map; lent, for one thread at a time. */
 DkSpace *dk_linux_kernel_space(DkLinuxKernel *kernel);
 
+/* The physical memory that it was found in; lent. */
+DkSpace *dk_linux_kernel_phys(DkLinuxKernel *kernel);
+
 /* The physical address of va in the kernel's image, as info has it, without a walk. */
 guint64 dk_linux_kernel_image_pa(const DkLinuxKernel *kernel, guint64 va);
 
