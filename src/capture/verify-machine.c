@@ -260,7 +260,9 @@ static void check_vmcoreinfo(Run *run)
         dk_verify_add(run->verify, DK_VERIFY_NOTE, "vmcoreinfo",
                       "not published to the file, but found in memory, of kernel %s",
                       dk_vmcoreinfo_release(look->vmcoreinfo));
-        say(run, "makedumpfile and drgn find no VMCOREINFO note; dumpkit convert writes it");
+        say(run,
+            "nothing, to tools that look for a VMCOREINFO note (makedumpfile, drgn): the file has "
+            "none; dumpkit convert writes it");
     } else {
         dk_verify_add(run->verify, DK_VERIFY_NOTE, "vmcoreinfo", "neither in the file nor in %s",
                       look->searched_all ? "memory"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "base/error.h"
 #include "phys-memory.h"
+#include "target/linux/kernel-facts.h"
 #include "target/linux/kernel.h"
 #include "target/linux/vmcoreinfo.h"
 #include "target/memory-scan.h"
@@ -128,6 +129,37 @@ static void test_kernel(void)
     g_autoptr(DkLinuxKernel) lost = dk_linux_kernel_new(space, other, NULL, &error);
     g_assert_no_error(error);
     g_assert_false(dk_linux_kernel_is_in_place(lost));
+}
+
+static void test_facts(void)
+{
+    g_autoptr(DkSpace) space = &phys_new(8 * MIB)->base;
+    put_kernel((PhysMemory *)space);
+    g_autoptr(GBytes) bytes = g_bytes_new_static(text_64, strlen(text_64));
+    g_autoptr(GError) error = NULL;
+    g_auto(DkLinuxFacts) facts = {0};
+    g_assert_true(dk_linux_facts_read(space, NULL, bytes, &facts, &error));
+    g_assert_no_error(error);
+    g_assert_cmpstr(facts.release, ==, "6.1.0-13-amd64");
+    g_assert_cmpstr(facts.build_id, ==, "0123456789abcdef");
+    g_assert_cmpstr(facts.banner, ==, "Linux version 6.1.0-13-amd64 (a@b) (gcc) #1 SMP");
+    g_assert_cmpstr(facts.paging, ==, "4-level");
+    g_assert_cmpuint(facts.levels, ==, 4);
+    g_assert_true(facts.in_place && facts.offset_known);
+    g_assert_cmphex(facts.page_root, ==, 2 * MIB + 0x10000);
+    g_assert_cmphex(facts.kernel_offset, ==, 0x1b000000);
+    g_assert_cmpint(facts.crash_time, ==, 1700000000);
+    /* A machine that we know little of still has a release. */
+    static const char power[] = "OSRELEASE=6\nPAGESIZE=65536\n";
+    g_autoptr(GBytes) other = g_bytes_new_static(power, strlen(power));
+    g_auto(DkLinuxFacts) few = {0};
+    g_assert_true(dk_linux_facts_read(space, NULL, other, &few, &error));
+    g_assert_cmpstr(few.release, ==, "6");
+    g_assert_null(few.paging);
+    g_assert_cmpint(few.crash_time, ==, -1);
+    g_autoptr(GBytes) none = g_bytes_new_static("x", 1);
+    g_assert_false(dk_linux_facts_read(space, NULL, none, &few, &error));
+    g_assert_error(error, DK_ERROR, DK_ERROR_DAMAGED);
 }
 
 /* Before 4.10: where the image lies is known through the tables of a CPU only. */
@@ -269,6 +301,7 @@ int main(int argc, char **argv)
     g_test_add_func("/vmcoreinfo/parse", test_parse);
     g_test_add_func("/vmcoreinfo/refused", test_refused);
     g_test_add_func("/vmcoreinfo/kernel", test_kernel);
+    g_test_add_func("/vmcoreinfo/facts", test_facts);
     g_test_add_func("/vmcoreinfo/kernel-by-cpu", test_kernel_by_cpu);
     g_test_add_func("/vmcoreinfo/other-machines", test_other_machines);
     g_test_add_func("/vmcoreinfo/find", test_find);
