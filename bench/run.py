@@ -9,6 +9,7 @@ usage: bench/run.py [--repeat N] [--quick] [--no-write] [--dir DIR]
 import argparse
 import datetime
 import json
+import mmap
 import os
 import re
 import shutil
@@ -23,6 +24,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.path.join(ROOT, os.environ.get("BUILD", "build"))
 DUMPKIT = os.path.join(BUILD, "dumpkit")
 TARGET = os.path.join(BUILD, "bench", "bench-target")
+MEMORY = "/dev/shm"
 REPORT = os.path.join(ROOT, "docs", "BENCH.md")
 LIMIT = 120         # seconds, for one command
 BUDGET = 300        # seconds, after which no further repetition is begun
@@ -128,6 +130,29 @@ def peak_memory(pid, stop, peaks):
                 peaks[one] = max(peaks.get(one, 0), int(found.group(1)))
 
 
+def disk_alone(folder, size):
+    """Writes as many bytes past the page cache, and nothing else: no dump that is brought to this
+    disk takes less.  None where the file system cannot do that."""
+    piece = mmap.mmap(-1, 4 * 2**20)
+    piece.write(os.urandom(len(piece)))
+    path = os.path.join(folder, "alone")
+    subprocess.run(["sync"], check=True)
+    begun = time.monotonic()
+    try:
+        file = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_DIRECT, 0o600)
+        os.posix_fallocate(file, 0, size)
+        for offset in range(0, size, len(piece)):
+            os.pwrite(file, piece, offset)
+        os.fsync(file)
+        os.close(file)
+    except OSError:
+        return None
+    finally:
+        if os.path.exists(path):
+            os.unlink(path)
+    return Run(time.monotonic() - begun, 0, "")
+
+
 def memory_of_capture(target, folder, *options):
     """The peak of dumpkit and, apart, the highest of its helper processes; in MiB."""
     path = os.path.join(folder, "memory.core")
@@ -230,7 +255,29 @@ def bench_capture(table, folder, count, quick):
                               worst(peer))
                 table.compare(f"1 GiB, {what}: wall time (median)", "s",
                               median(runs[kind], "wall"), median(peer, "wall"))
+        if not quick:
+            floor_rows(table, target, folder, count, runs)
         memory_rows(table, "1 GiB", target, folder)
+
+
+def floor_rows(table, target, folder, count, runs):
+    """What the disk takes for an ELF dump by itself; and dumps without a disk, in a tmpfs."""
+    peer = median(runs["gcore"], "wall")
+    floors = [disk_alone(folder, runs["elf"][0].disk // 2**22 * 2**22) for _ in range(count)]
+    if all(floors):
+        table.compare("1 GiB, ELF: its bytes to the disk and nothing else (median)", "s",
+                      median(floors, "wall"), peer)
+    if not os.path.isdir(MEMORY) or shutil.disk_usage(MEMORY).free < 4 * 2**30:
+        return
+    with tempfile.TemporaryDirectory(prefix="dumpkit-bench.", dir=MEMORY) as place:
+        inside = repeated(count, {
+            "gcore": lambda: gcore(target, place),
+            "elf": lambda: capture(target, place),
+            "zstd": lambda: capture(target, place, "--zstd", name="dump.core.zst"),
+        })
+    for kind, what in (("elf", "ELF"), ("zstd", "--zstd")):
+        table.compare(f"1 GiB, {what}, in memory (tmpfs): wall time (median)", "s",
+                      median(inside[kind], "wall"), median(inside["gcore"], "wall"))
 
 
 def memory_rows(table, size, target, folder):
@@ -334,7 +381,10 @@ another's unwritten pages; the kinds take turns. The peer of captures is `gcore`
 `gdb -batch -ex 'thread apply all bt'` on the same file; that all threads, and the names of all of
 the target's own frames, are the same in both outputs is checked in the run. dumpkit brings its
 file to the disk (fsync) before it gives it its name, and checksums it; gcore does neither, so its
-time ends with the file in memory. Peak memory is the highest VmHWM of the process; the copy that
+time ends with the file in memory. The row "its bytes to the disk and nothing else" has as many
+random bytes as the ELF dump has on disk, written past the page cache (O_DIRECT), and beside it
+gcore's wall time: no dump that is brought to this disk can have a smaller ratio. The rows "in
+memory" have the files of both in a tmpfs, where there is no disk to wait for. Peak memory is the highest VmHWM of the process; the copy that
 a snapshot makes of the target is the target's memory, not dumpkit's. Rows without a goal are
 information."""
 
