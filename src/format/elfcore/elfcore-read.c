@@ -569,7 +569,7 @@ const DkFormat dk_format_elfcore = {
                "dumpkit write them",
     .open = elfcore_open,
     .sink_new = dk_elfcore_sink_new,
-    .writes = 1 << DK_SUBJECT_PROCESS,
+    .writes = 1 << DK_SUBJECT_PROCESS | 1 << DK_SUBJECT_MACHINE,
     .extensions = extensions,
     .verify = dk_elfcore_verify,
 };

@@ -251,7 +251,7 @@ static guint32 segment_flags(guint32 flags)
 }
 
 /* The kernel's image, whose bytes stand among those of its extent. */
-static void pack_image(GByteArray *out, const Layout *layout, guint64 off, guint64 page)
+static void pack_image(GByteArray *out, const Layout *layout, guint64 off)
 {
     DkElf64Segment load = {.type = PT_LOAD,
                            .flags = PF_R | PF_W | PF_X,
@@ -259,8 +259,7 @@ static void pack_image(GByteArray *out, const Layout *layout, guint64 off, guint
                            .vaddr = layout->image.va,
                            .paddr = layout->image.pa,
                            .filesz = layout->image.size,
-                           .memsz = layout->image.size,
-                           .align = page};
+                           .memsz = layout->image.size};
     pack_segment(out, layout->word, &load);
 }
 
@@ -278,8 +277,11 @@ static void pack_segments(GByteArray *out, const ElfcoreSink *self)
         const DkExtent *extent = &g_array_index(self->sink.plan->extents, DkExtent, i);
         guint64 size = extent->last - extent->first + 1;
         off = place_extent(off, page, extent);
-        /* Of a machine QEMU repeats the physical address as the virtual one, and so do we: it
-         * lets a debugger that knows nothing of page tables read physical memory. */
+        /*
+         * Of a machine QEMU repeats the physical address as the virtual one, and so do we: it lets
+         * a debugger that knows nothing of page tables read physical memory.  crash takes a file
+         * whose p_align is not 0 for one of netdump.
+         */
         DkElf64Segment load = {.type = PT_LOAD,
                                .flags = layout->vmcore ? PF_R | PF_W | PF_X
                                                        : segment_flags(extent->flags),
@@ -288,14 +290,14 @@ static void pack_segments(GByteArray *out, const ElfcoreSink *self)
                                .paddr = layout->vmcore ? extent->first : 0,
                                .filesz = size,
                                .memsz = size,
-                               .align = page};
+                               .align = layout->vmcore ? 0 : page};
         pack_segment(out, word, &load);
         if (layout->has_image && layout->image.extent == i)
             image_off = off + (layout->image.pa - extent->first);
         off += size;
     }
     if (layout->has_image)
-        pack_image(out, layout, image_off, page);
+        pack_image(out, layout, image_off);
     if (layout->vmcore)
         return;
     DkElf64Segment closing = {
