@@ -29,7 +29,11 @@ static const GOptionEntry *options(gpointer data)
         {"level", 0, 0, G_OPTION_ARG_STRING, &state->level,
          "full (default), miniplus, mini, triage, filter:BITS", "LEVEL"},
         {"method", 0, 0, G_OPTION_ARG_STRING, &state->method,
-         "How to have the memory of one instant", "snapshot|stop"},
+         "How to have the memory of one instant", "snapshot|stop|dump"},
+        {"filter", 0, 0, G_OPTION_ARG_STRING, &state->filter,
+         "Leave pages of a Linux machine out: zero, free, cache, user", "KINDS"},
+        {"spool", 0, 0, G_OPTION_ARG_FILENAME, &state->spool,
+         "Keep memory that comes unordered in DIR (default: beside the file)", "DIR"},
         {"max-stop", 0, 0, G_OPTION_ARG_CALLBACK, (gpointer)take_max_stop,
          "Refuse when the pause is estimated above MS milliseconds", "MS"},
         {"thread-timeout", 0, 0, G_OPTION_ARG_INT, &state->thread_timeout_ms,
@@ -68,7 +72,8 @@ static int capture(DkTool *tool, const DkCaptureWords *words, char **args)
         fprintf(stderr, "dumpkit capture: standard output is a terminal; redirect it\n");
         return DK_EXIT_USAGE;
     }
-    return dk_capture_processes(tool, words, args[0]);
+    return dk_capture_is_guest(args[0]) ? dk_capture_guest(tool, words, args[0])
+                                        : dk_capture_processes(tool, words, args[0]);
 }
 
 static int run(DkTool *tool, gpointer data, char **args)
@@ -78,12 +83,14 @@ static int run(DkTool *tool, gpointer data, char **args)
     dk_output_options_clear(&words->output);
     g_free(words->level);
     g_free(words->method);
+    g_free(words->filter);
+    g_free(words->spool);
     return status;
 }
 
 const DkVerb dk_verb_capture = {
     .name = "capture",
-    .synopsis = "pid:N | name:NAME | unit:UNIT [-o FILE]...",
+    .synopsis = "pid:N | name:NAME | unit:UNIT | qmp:SOCKET [-o FILE]...",
     .summary = "take a dump of a running process or machine",
     .options = options,
     .state_size = sizeof(DkCaptureWords),
