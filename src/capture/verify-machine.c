@@ -66,13 +66,14 @@ static void check_ram(Run *run)
 /* --- CPUs --- */
 
 typedef struct {
-    guint bare;     /* without registers */
-    guint off;      /* paging is off */
-    guint unknown;  /* control registers or machine not known */
-    guint broken;   /* the walk ends where a table is not in the file */
-    guint unmapped; /* the instruction pointer is mapped by no table */
-    guint lost;     /* it is, and the page is not in the file */
-    guint filtered; /* the page was left out on purpose */
+    guint bare;      /* without registers */
+    guint elsewhere; /* the same in a Windows dump, whose header has those of one CPU only */
+    guint off;       /* paging is off */
+    guint unknown;   /* control registers or machine not known */
+    guint broken;    /* the walk ends where a table is not in the file */
+    guint unmapped;  /* the instruction pointer is mapped by no table */
+    guint lost;      /* it is, and the page is not in the file */
+    guint filtered;  /* the page was left out on purpose */
     guint good;
     const char *paging;
 } Cpus;
@@ -143,6 +144,10 @@ static void check_cpu(Run *run, const DkCpu *cpu, Cpus *cpus)
 {
     DkRegs regs = {0};
     DkPageTables tables;
+    if (!cpu->regs[DK_REGSET_GENERAL] && run->machine->windows.valid) {
+        cpus->elsewhere++;
+        return;
+    }
     if (!cpu->regs[DK_REGSET_GENERAL]) {
         tell(run, &cpus->bare, DK_VERIFY_LACKS, "CPU %u has no registers: %s", cpu->index,
              cpu->missing ? cpu->missing : "they are not in the file");
@@ -162,9 +167,27 @@ static void check_cpu(Run *run, const DkCpu *cpu, Cpus *cpus)
     check_walk(run, cpu, &tables, regs.value[run->arch->pc], cpus);
 }
 
-static void sum_cpus(Run *run, const Cpus *cpus)
+/* Windows itself writes no more into its header, so a dump of it is whole with one CPU. */
+static void tell_windows_cpus(Run *run, guint without)
 {
     guint count = run->machine->cpus->len;
+    if (!count)
+        return;
+    const DkCpu *last = g_ptr_array_index(run->machine->cpus, count - 1);
+    for (guint i = 0; i < count && !last->missing; i++)
+        last = g_ptr_array_index(run->machine->cpus, i);
+    if (without == count)
+        dk_verify_add(run->verify, DK_VERIFY_LACKS, "cpus", "none of %u has registers", count);
+    else if (without)
+        dk_verify_add(run->verify, DK_VERIFY_NOTE, "cpus",
+                      "the header has the registers of %u of %u, as Windows writes it; of the "
+                      "others: %s",
+                      count - without, count, last->missing ? last->missing : "not known");
+}
+
+static void sum_cpus(Run *run, const Cpus *cpus)
+{
+    guint count = run->machine->cpus->len - cpus->elsewhere;
     if (cpus->good && cpus->good + cpus->off == count)
         dk_verify_add(run->verify, DK_VERIFY_OK, "cpus",
                       "%u with registers, whose page tables (%s) map the instruction pointer to "
@@ -206,7 +229,9 @@ static void check_cpus(Run *run)
         return;
     }
     sum_cpus(run, &cpus);
-    if (cpus.bare == run->machine->cpus->len)
+    if (run->machine->windows.valid)
+        tell_windows_cpus(run, cpus.elsewhere);
+    if (cpus.bare + cpus.elsewhere == run->machine->cpus->len)
         say(run, "what the CPUs were doing: none of them has registers in the file");
     else if (!fp)
         say(run, "no values of the CPUs' floating-point and vector registers");
@@ -336,7 +361,7 @@ static void check_origin(Run *run)
     const DkOrigin *origin = &run->subject->origin;
     if (origin->complete == 0)
         dk_verify_add(run->verify, DK_VERIFY_LACKS, "record",
-                      "the file says that its writing was not completed");
+                      "the file was not written to its end");
     else if (origin->writer)
         dk_verify_add(run->verify, DK_VERIFY_OK, "record", "%s%s%s%s%s", origin->writer,
                       origin->method ? ", method " : "", origin->method ? origin->method : "",
@@ -368,9 +393,9 @@ static void check_virtual(Run *run)
         const DkCpu *cpu = g_ptr_array_index(run->machine->cpus, i);
         bare += !cpu->regs[DK_REGSET_GENERAL];
     }
-    if (run->machine->cpus->len)
-        dk_verify_add(run->verify, bare ? DK_VERIFY_LACKS : DK_VERIFY_OK, "cpus",
-                      "%u of %u with registers", run->machine->cpus->len - bare,
+    tell_windows_cpus(run, bare);
+    if (run->machine->cpus->len && !bare)
+        dk_verify_add(run->verify, DK_VERIFY_OK, "cpus", "%u with registers",
                       run->machine->cpus->len);
     say(run, "physical memory, page tables, other processes, pool: a small dump holds the stack of "
              "one thread and little else");

@@ -228,6 +228,30 @@ static void test_cpus(void)
                         "0xffffffff81000100 (at 0x200100 of physical memory)");
 }
 
+/* A Windows dump is whole with the registers of one CPU. */
+static void test_windows_cpus(void)
+{
+    g_auto(Dump) dump;
+    dump_init(&dump);
+    dump.machine->windows.valid = TRUE;
+    put_cpu(&dump, PC)->parts = 0;
+    DkCpu *other = put_cpu(&dump, PC);
+    g_clear_pointer(&other->regs[DK_REGSET_GENERAL], g_bytes_unref);
+    other->missing = g_strdup("in memory");
+    check(&dump);
+    assert_found(&dump, "note cpus: the header has the registers of 1 of 2, as Windows writes it; "
+                        "of the others: in memory");
+    assert_not_found(&dump, "lacks");
+    dump.source.ops = &virt_source;
+    check(&dump);
+    assert_found(&dump, "note cpus: the header has the registers of 1 of 2");
+    assert_not_found(&dump, "lacks");
+    DkCpu *first = g_ptr_array_index(dump.machine->cpus, 0);
+    g_clear_pointer(&first->regs[DK_REGSET_GENERAL], g_bytes_unref);
+    check(&dump);
+    assert_found(&dump, "lacks cpus: none of 2 has registers");
+}
+
 static void test_structures(void)
 {
     g_auto(Dump) dump;
@@ -250,7 +274,7 @@ static void test_nothing(void)
     g_assert_true(is_unanswered(&dump, "what the CPUs were doing"));
     dump.source.subject->origin.complete = 0;
     check(&dump);
-    assert_found(&dump, "lacks record: the file says that its writing was not completed");
+    assert_found(&dump, "lacks record: the file was not written to its end");
 }
 
 static void test_ciphertext(void)
@@ -378,6 +402,7 @@ int main(int argc, char **argv)
     g_test_add_func("/verify-machine/linux", test_linux);
     g_test_add_func("/verify-machine/share", test_share);
     g_test_add_func("/verify-machine/cpus", test_cpus);
+    g_test_add_func("/verify-machine/windows-cpus", test_windows_cpus);
     g_test_add_func("/verify-machine/structures", test_structures);
     g_test_add_func("/verify-machine/nothing", test_nothing);
     g_test_add_func("/verify-machine/ciphertext", test_ciphertext);
