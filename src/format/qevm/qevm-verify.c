@@ -73,9 +73,11 @@ static void check_blocks(const DkQevmFile *file, DkVerify *verify)
             others++;
         }
     }
-    dk_verify_add(verify, DK_VERIFY_OK, "blocks",
-                  "placed with all their pages: %u; without a place in physical memory: %u", whole,
-                  others);
+    if (whole > 0) {
+        dk_verify_add(verify, DK_VERIFY_OK, "blocks",
+                      "placed with all their pages: %u; without a place in physical memory: %u",
+                      whole, others);
+    }
     if (file->repeated > 0) {
         dk_verify_add(verify, DK_VERIFY_NOTE, "blocks",
                       "%" COUNT
