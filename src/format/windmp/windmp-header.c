@@ -141,8 +141,11 @@ gboolean dk_windmp_context(const DkWindmp *dump, const guint8 *context, gsize si
     return TRUE;
 }
 
-/* The CPU whose registers the header has, and the others, whose registers lie in memory. */
-static void add_cpus(DkWindmp *dump, const guint8 *context, gsize size)
+/*
+ * The CPU whose registers the header has.  Those of the others are no gap of the file: they are in
+ * the kernel's memory (KPRCB), and a small dump is made without them.
+ */
+static void add_cpu(DkWindmp *dump, const guint8 *context, gsize size)
 {
     DkSubject *subject = dump->base.subject;
     DkCpu *cpu = dk_machine_add_cpu(&subject->system, 0);
@@ -152,10 +155,6 @@ static void add_cpus(DkWindmp *dump, const guint8 *context, gsize size)
                                        dump->header.context_off, local->message);
     dk_windmp_note(dump, "context record", dump->header.context_off, size, "%s",
                    cpu->missing ? cpu->missing : "registers of one CPU");
-    const char *why = dump->header.type == DMP_TYPE_TRIAGE ? "not in a triage dump"
-                                                           : "in memory (KPRCB), not in the header";
-    for (guint32 i = 1; i < dump->header.cpus && i < DK_WINDMP_CPUS_MAX; i++)
-        dk_machine_add_cpu(&subject->system, i)->missing = g_strdup(why);
 }
 
 static void note_exception(DkWindmp *dump, guint64 size)
@@ -194,7 +193,7 @@ static void finish(DkWindmp *dump, const guint8 *context, gsize context_size, gs
     dk_windmp_note(dump, "header", 0, header->size, "%s, type %u (%s), build %u",
                    header->wide ? "PAGEDU64" : "PAGEDUMP", header->type,
                    dk_windmp_type_name(header->type), facts->build);
-    add_cpus(dump, context, context_size);
+    add_cpu(dump, context, context_size);
     note_exception(dump, record_size);
     if (subject->origin.comment)
         dk_windmp_note(dump, "comment", header->comment_off, sizeof((DmpHeader64 *)0)->comment,
@@ -396,7 +395,10 @@ DkWindmpIndex *dk_windmp_index_full(DkWindmp *dump)
         const DkWindmpPiece *run = &g_array_index(runs, DkWindmpPiece, i);
         dump->npages += (run->last - run->first + 1) >> DMP_PAGE_SHIFT;
     }
-    dump->data_end = dump->header.size + (dump->npages << DMP_PAGE_SHIFT);
+    /* With a run that makes no sense, nobody knows where the memory ends. */
+    dump->data_end = runs->len == dump->header.nruns
+                         ? dump->header.size + (dump->npages << DMP_PAGE_SHIFT)
+                         : 0;
     dk_windmp_note(dump, "memory runs", dump->header.runs_off,
                    (guint64)dump->header.nruns * (dump->header.wide ? 16 : 8),
                    "%u runs, %" G_GUINT64_FORMAT " pages from offset 0x%x on", runs->len,

@@ -331,22 +331,15 @@ void dk_windmp_triage_registers(DkWindmp *dump)
         dk_space_read(dump->base.space, va, context, size) != size)
         return;
     if (!number_at || !dk_windmp_raw(dump, dump->prcb_off + number_at, &number, sizeof number) ||
-        number >= subject->system.cpus->len)
+        number >= subject->cpus)
         number = 0;
-    DkCpu *zero = g_ptr_array_index(subject->system.cpus, 0);
-    DkCpu *cpu = g_ptr_array_index(subject->system.cpus, number);
-    GBytes *old = zero->regs[DK_REGSET_GENERAL];
+    DkCpu *cpu = g_ptr_array_index(subject->system.cpus, 0);
+    GBytes *old = cpu->regs[DK_REGSET_GENERAL];
     g_autoptr(GBytes) header = old ? g_bytes_ref(old) : NULL;
     if (!dk_windmp_context(dump, context, size, cpu, NULL))
         return;
+    cpu->index = number;
+    g_clear_pointer(&cpu->missing, g_free);
     if (header && !g_bytes_equal(header, cpu->regs[DK_REGSET_GENERAL]))
         subject->system.windows.exception.general = g_steal_pointer(&header);
-    g_clear_pointer(&cpu->missing, g_free);
-    if (cpu == zero)
-        return;
-    for (guint i = 0; i < DK_REGSET_COUNT; i++)
-        g_clear_pointer(&zero->regs[i], g_bytes_unref);
-    zero->parts = 0;
-    memset(zero->dr, 0, sizeof zero->dr);
-    zero->missing = g_strdup("not in a triage dump");
 }
