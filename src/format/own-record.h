@@ -23,6 +23,8 @@ typedef struct DkInput DkInput;
 /* As an ELF note: the owner, and the type of the note that is the info text. */
 #define DK_OWN_NOTE_OWNER "DUMPKIT"
 #define DK_OWN_NOTE_INFO 0x444b0001u
+/* The type of the note that is the result text. */
+#define DK_OWN_NOTE_RESULT 0x444b0003u
 
 /* The largest info text that is read, in bytes. */
 #define DK_OWN_INFO_MAX (32u << 20)

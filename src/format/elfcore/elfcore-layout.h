@@ -253,12 +253,12 @@ static_assert(sizeof(DkElf64FileEntry) == 24, "");
  */
 #define DK_ELF_OWN_OWNER DK_OWN_NOTE_OWNER
 enum {
-    DK_ELF_OWN_INFO = DK_OWN_NOTE_INFO, /* JSON: what the dump is of */
-    DK_ELF_OWN_CHECKSUMS = 0x444b0002,  /* the table of checksums */
-    DK_ELF_OWN_RESULT = 0x444b0003,     /* JSON of a fixed size: how the capture went */
-    DK_ELF_OWN_SEAL = 0x444b0004,       /* checksum of its segment up to here */
-    DK_ELF_OWN_MAPPINGS = 0x444b0005,   /* text: a line a mapping, in the file or not */
-    DK_ELF_OWN_CLOSING = 0x444b0006,    /* of a machine dump: where the closing notes stand */
+    DK_ELF_OWN_INFO = DK_OWN_NOTE_INFO,     /* JSON: what the dump is of */
+    DK_ELF_OWN_CHECKSUMS = 0x444b0002,      /* the table of checksums */
+    DK_ELF_OWN_RESULT = DK_OWN_NOTE_RESULT, /* JSON of a fixed size: how the capture went */
+    DK_ELF_OWN_SEAL = 0x444b0004,           /* checksum of its segment up to here */
+    DK_ELF_OWN_MAPPINGS = 0x444b0005,       /* text: a line a mapping, in the file or not */
+    DK_ELF_OWN_CLOSING = 0x444b0006,        /* of a machine dump: where the closing notes stand */
 };
 
 /*
