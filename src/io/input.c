@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -15,9 +16,14 @@
 /* Skippable frames in front of the first real one that are looked behind. */
 #define SKIPPABLE_LIMIT 64
 
+/* Reads up to this size bring AROUND bytes into the page cache when they are not there yet. */
+#define SMALL_READ ((gsize)32 << 10)
+#define AROUND ((guint64)256 << 10)
+
 typedef struct {
     DkInput base;
     int fd;
+    gint no_nowait; /* the file system cannot say what is in the page cache */
 } PlainInput;
 
 typedef struct {
@@ -90,9 +96,32 @@ gboolean dk_input_pread(const char *name, int fd, guint64 off, void *buf, gsize 
     return TRUE;
 }
 
+/*
+ * Reads what is in the page cache already; FALSE when that is not all of it.  Readers of dumps
+ * jump, and the kernel reads nothing ahead for those who do.  What lies around is wanted soon all
+ * the same, so it is asked for: random pages of a file on disk come several times as fast.
+ */
+static gboolean read_near(PlainInput *input, guint64 off, void *buf, gsize len)
+{
+    struct iovec part = {buf, len};
+    if (len > SMALL_READ || g_atomic_int_get(&input->no_nowait))
+        return FALSE;
+    gssize got = preadv2(input->fd, &part, 1, (off_t)off, RWF_NOWAIT);
+    if (got == (gssize)len)
+        return TRUE;
+    if (got >= 0 || errno == EAGAIN)
+        (void)posix_fadvise(input->fd, (off_t)(off / AROUND * AROUND), AROUND, POSIX_FADV_WILLNEED);
+    else
+        g_atomic_int_set(&input->no_nowait, 1);
+    return FALSE;
+}
+
 static gssize plain_read(DkInput *input, guint64 off, void *buf, gsize len, GError **error)
 {
-    gssize got = dk_fd_pread_all(((PlainInput *)input)->fd, buf, len, off);
+    PlainInput *plain = (PlainInput *)input;
+    if (read_near(plain, off, buf, len))
+        return (gssize)len;
+    gssize got = dk_fd_pread_all(plain->fd, buf, len, off);
     if (got < 0)
         dk_error_set_errno(error, errno, "%s: cannot read at offset 0x%" G_GINT64_MODIFIER "x",
                            input->name, off);
