@@ -93,6 +93,10 @@ gboolean dk_raw_verify(DkSource *source, gboolean deep, DkVerify *verify, GError
         dk_verify_add(verify, DK_VERIFY_NOTE, "image",
                       "addresses are offsets in the file; where the machine has room for devices "
                       "below 4 GiB and the image has none, memory above it is misplaced");
+    if (g_str_has_suffix(source->name, ".vmem"))
+        dk_verify_add(verify, DK_VERIFY_NOTE, "image",
+                      "there is no .vmss or .vmsn of the same name beside it: it would say where "
+                      "the memory lies, and has the registers");
     if (dk_input_read(self->input, 510, end, sizeof end, NULL) == sizeof end && end[0] == 0x55 &&
         end[1] == 0xaa)
         dk_verify_add(verify, DK_VERIFY_NOTE, "image",
