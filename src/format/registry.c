@@ -2,6 +2,7 @@
 #include "format/registry.h"
 
 #include "base/error.h"
+#include "format/foreign.h"
 #include "format/format-list.h"
 #include "io/input.h"
 
@@ -99,6 +100,10 @@ DkSource *dk_format_open_parts(DkInput *const *inputs, guint ninputs, const DkFo
                                const DkFormat **format, GError **error)
 {
     g_autoptr(GString) names = g_string_new(NULL);
+    if (!wanted && dk_foreign_recognise(inputs[0], error)) {
+        g_prefix_error(error, "%s: ", dk_input_name(inputs[0]));
+        return NULL;
+    }
     for (guint i = 0; formats[i]; i++) {
         const DkFormat *each = formats[i];
         if (!each->open || (wanted && each != wanted) || (ninputs > 1 && !each->open_parts))

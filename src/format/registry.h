@@ -21,7 +21,8 @@ const DkFormat *dk_format_for_writing(const char *name, const DkFormatVariant **
 /*
  * Opens input with the first format that recognises it; *format (may be NULL) gets which.
  * DK_ERROR_NOT_MINE when none does: the message says what the first bytes look like and which
- * formats are read.  Other errors are the format's own.
+ * formats are read.  DK_ERROR_UNSUPPORTED for a file that is known and not read
+ * (format/foreign.h).  Other errors are the format's own.
  */
 DkSource *dk_format_open(DkInput *input, const DkFormat **format,
                          GError **error) G_GNUC_WARN_UNUSED_RESULT;
