@@ -7,12 +7,14 @@
 #include "io/input.h"
 
 #define HEX "0x%" G_GINT64_MODIFIER "x"
+#define PAGE ((guint64)4096)
 
 typedef struct {
     DkSource source;
     char *damage; /* why the walk over the records ended before the file did; NULL: it did not */
     guint records;
     guint unsorted;
+    guint parts_of_pages; /* records that do not begin and end at borders of pages */
     guint overlapping;
     guint64 overlap_pa;
     gboolean split; /* blocks of 16 MiB, as AVML writes them */
@@ -69,6 +71,7 @@ static gboolean walk(LimeSource *self, DkInput *input, GArray *pieces, GArray *r
             return TRUE;
         }
         self->records++;
+        self->parts_of_pages += record.first % PAGE || (record.last + 1) % PAGE;
         off += DK_LIME_HEADER_SIZE;
         take_record(self, &record, off, size, pieces, ranges);
         guint64 len = dk_size_of_range(record.first, record.last);
@@ -143,6 +146,11 @@ gboolean dk_lime_verify(DkSource *source, gboolean deep, DkVerify *verify, GErro
     if (self->unsorted)
         dk_verify_add(verify, DK_VERIFY_NOTE, "records", "%u of %u are not in ascending order",
                       self->unsorted, self->records);
+    if (self->parts_of_pages)
+        dk_verify_add(verify, DK_VERIFY_NOTE, "records",
+                      "%u of %u begin or end inside a page; convert leaves out what is no whole "
+                      "page",
+                      self->parts_of_pages, self->records);
     if (self->split)
         dk_verify_add(verify, DK_VERIFY_NOTE, "records",
                       "blocks of 16 MiB as AVML writes them: it leaves out those that are zero, so "
