@@ -108,11 +108,17 @@ DkQmp *dk_guard_qmp(DkGuard *guard)
 
 gboolean dk_guard_set_undo(DkGuard *guard, const char *commands, GError **error)
 {
-    g_autofree char *line = g_strconcat(DK_GUARDIAN_UNDO, commands ? commands : "[]", NULL);
+    g_autofree char *line = commands ? g_strconcat(DK_GUARDIAN_UNDO, commands, NULL)
+                                     : g_strdup(DK_GUARDIAN_NOTHING);
     /* Kept first: should the guardian not hear it, we do the work. */
     g_free(guard->undo);
     guard->undo = g_strdup(commands);
-    return dk_qmp_send_raw(guard->qmp, line, error);
+    return dk_qmp_send_raw(guard->qmp, line, -1, error);
+}
+
+gboolean dk_guard_set_drain(DkGuard *guard, int fd, GError **error)
+{
+    return dk_qmp_send_raw(guard->qmp, DK_GUARDIAN_DRAIN, fd, error);
 }
 
 gboolean dk_guard_put_back(DkGuard *guard, GError **error)

@@ -22,6 +22,12 @@ DkQmp *dk_guard_qmp(DkGuard *guard);
 gboolean dk_guard_set_undo(DkGuard *guard, const char *commands,
                            GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
+/*
+ * Has the guardian read fd, the stream of a snapshot, to its end first; fd stays the caller's. Ends
+ * with the promise.
+ */
+gboolean dk_guard_set_drain(DkGuard *guard, int fd, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
 /* Does it now, if anything is promised, and takes the promise back. */
 gboolean dk_guard_put_back(DkGuard *guard, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 

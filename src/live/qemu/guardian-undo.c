@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "live/qemu/guardian-undo.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/error.h"
 
 #define IDLE_ROUND_US 5000
 #define IDLE_ROUNDS 12000
+#define DRAIN_SIZE 65536
+#define DRAIN_MS 200
 
 gboolean dk_qemu_is_busy_status(const char *status)
 {
@@ -28,6 +33,27 @@ static gboolean is_busy(DkQmp *qmp, const char *query, gboolean *busy, GError **
     }
     *busy |= dk_qemu_is_busy_status(dk_json_string(dk_json_node_object(node), "status"));
     return TRUE;
+}
+
+/* FALSE when the stream has ended. */
+static gboolean drain_some(int fd, guint8 *buffer)
+{
+    gssize got = read(fd, buffer, DRAIN_SIZE);
+    return got > 0 || (got < 0 && (errno == EINTR || errno == EAGAIN));
+}
+
+void dk_guardian_drain(DkQmp *qmp, int fd)
+{
+    g_autofree guint8 *buffer = g_malloc(DRAIN_SIZE);
+    for (;;) {
+        struct pollfd wait = {.fd = fd, .events = POLLIN};
+        int ready = poll(&wait, 1, DRAIN_MS);
+        gboolean busy = FALSE;
+        if (ready > 0 && !drain_some(fd, buffer))
+            return;
+        if (ready == 0 && (!is_busy(qmp, "query-migrate", &busy, NULL) || !busy))
+            return;
+    }
 }
 
 gboolean dk_qemu_wait_idle(DkQmp *qmp, GError **error)

@@ -23,6 +23,7 @@ typedef struct {
     GByteArray *input; /* of dumpkit, not yet a whole line */
     int fd;            /* that came with it; -1: none */
     char *undo;        /* JSON array, or NULL */
+    int drain;         /* stream to be read to its end first; -1: none */
 } Guardian;
 
 /* Best effort: whoever ends dumpkit must not end its guardian with it. */
@@ -57,6 +58,13 @@ static gboolean obey(Guardian *guardian, const char *line, gsize len)
     if (g_str_has_prefix(line, DK_GUARDIAN_UNDO)) {
         g_free(guardian->undo);
         guardian->undo = g_strdup(line + strlen(DK_GUARDIAN_UNDO));
+        if (g_str_equal(line, DK_GUARDIAN_NOTHING))
+            dk_fd_close(&guardian->drain);
+        return TRUE;
+    }
+    if (g_str_equal(line, DK_GUARDIAN_DRAIN)) {
+        dk_fd_close(&guardian->drain);
+        guardian->drain = dk_fd_steal(&guardian->fd);
         return TRUE;
     }
     gboolean is_sent = guardian->monitor->ops->send(guardian->monitor, line, len, guardian->fd,
@@ -142,7 +150,7 @@ int dk_guardian_main(const char *target, DkQmpOpen open)
     g_autoptr(GError) error = NULL;
     protect();
     fcntl(DK_GUARDIAN_FD, F_SETFD, FD_CLOEXEC);
-    Guardian guardian = {.fd = -1};
+    Guardian guardian = {.fd = -1, .drain = -1};
     guardian.monitor = open(target, &error);
     if (!guardian.monitor) {
         g_autofree char *text = g_strdup_printf(DK_GUARDIAN_FAILED "%d %s", error->code,
@@ -157,10 +165,13 @@ int dk_guardian_main(const char *target, DkQmpOpen open)
     /* The greeting is over, or nothing was undertaken yet. */
     guardian.monitor->greets = FALSE;
     g_autoptr(DkQmp) qmp = dk_qmp_new(guardian.monitor, UNDO_TIMEOUT_MS, NULL);
+    if (qmp && guardian.drain >= 0)
+        dk_guardian_drain(qmp, guardian.drain);
     if (qmp && guardian.undo)
         dk_guardian_undo(qmp, guardian.undo);
     g_byte_array_unref(guardian.input);
     dk_fd_close(&guardian.fd);
+    dk_fd_close(&guardian.drain);
     g_free(guardian.undo);
     return 0;
 }

@@ -13,6 +13,11 @@
  *           be done when the socket closes.  They are idempotent.  Before the first one that
  *           follows "migrate_cancel", and before "cont", the guardian waits until neither a
  *           migration nor a dump is under way.
+ *           "!drain", with a descriptor: the stream of a background snapshot, which the guardian
+ *           reads to its end before it undoes anything.  "!undo []" takes this back too.
+ *
+ * A snapshot is drained since QEMU (7.2 at least) keeps its write tracking when one is cancelled or
+ * its pipe breaks, and could never make another one.
  */
 #pragma once
 

@@ -48,7 +48,7 @@ gboolean dk_qemu_put_back(DkQemuInstant *instant, GError **error)
 
 /* The command with our pipe; the write end is QEMU's alone when this returns. */
 static gboolean start(DkQemuInstant *instant, const char *command, JsonObject *arguments,
-                      const char *member, int *out, GError **error)
+                      const char *member, gboolean drains, int *out, GError **error)
 {
     int ends[2];
     g_autofree char *name = g_strdup_printf("dumpkit-%d", (int)getpid());
@@ -61,7 +61,8 @@ static gboolean start(DkQemuInstant *instant, const char *command, JsonObject *a
     /* A larger one only spares both sides some turns. */
     (void)!fcntl(ends[0], F_SETPIPE_SZ, PIPE_SIZE);
     *out = ends[0];
-    gboolean is_given = dk_qmp_give_fd(instant->qmp, name, ends[1], error);
+    gboolean is_given = (!drains || dk_guard_set_drain(instant->guard, ends[0], error)) &&
+                        dk_qmp_give_fd(instant->qmp, name, ends[1], error);
     close(ends[1]);
     if (!is_given) {
         json_object_unref(arguments);
@@ -90,15 +91,8 @@ static gboolean take(int fd, guint8 *buffer, const DkQemuTaker *taker, guint64 *
     return got <= 0 || taker->feed(taker->data, buffer, (gsize)got, error);
 }
 
-gboolean dk_qemu_carry(DkQemuInstant *instant, const char *command, JsonObject *arguments,
-                       const char *member, const DkQemuTaker *taker, gboolean *began,
-                       GError **error)
+static gboolean follow(DkQemuInstant *instant, int fd, const DkQemuTaker *taker, GError **error)
 {
-    dk_autofd int fd = -1;
-    *began = FALSE;
-    if (!start(instant, command, arguments, member, &fd, error))
-        return FALSE;
-    *began = TRUE;
     g_autofree guint8 *buffer = g_malloc(READ_SIZE);
     struct pollfd polls[2] = {{.fd = fd, .events = POLLIN},
                               {.fd = dk_qmp_poll_fd(instant->qmp), .events = POLLIN}};
@@ -114,4 +108,20 @@ gboolean dk_qemu_carry(DkQemuInstant *instant, const char *command, JsonObject *
             return FALSE;
     }
     return TRUE;
+}
+
+gboolean dk_qemu_carry(DkQemuInstant *instant, const char *command, JsonObject *arguments,
+                       const char *member, const DkQemuTaker *taker, gboolean *began,
+                       GError **error)
+{
+    dk_autofd int fd = -1;
+    *began = FALSE;
+    if (!start(instant, command, arguments, member, taker->drains, &fd, error))
+        return FALSE;
+    *began = TRUE;
+    if (follow(instant, fd, taker, error))
+        return TRUE;
+    if (taker->drains)
+        dk_guardian_drain(instant->qmp, fd);
+    return FALSE;
 }

@@ -93,7 +93,7 @@ static gboolean run(DkQemuInstant *instant, const DkElfStreamCallbacks *callback
     gboolean began;
     Taker taker = {instant, NULL};
     g_autoptr(DkElfStream) stream = dk_elf_stream_new(callbacks, &taker);
-    DkQemuTaker pipe_taker = {feed, &taker};
+    DkQemuTaker pipe_taker = {feed, &taker, FALSE};
     JsonObject *arguments = json_object_new();
     taker.stream = stream;
     json_object_set_boolean_member(arguments, "paging", FALSE);

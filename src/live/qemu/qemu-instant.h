@@ -27,6 +27,7 @@ typedef struct {
 typedef struct {
     gboolean (*feed)(gpointer data, const guint8 *bytes, gsize len, GError **error);
     gpointer data;
+    gboolean drains; /* what is not taken is read all the same, up to its end: see guardian.h */
 } DkQemuTaker;
 
 /*

@@ -302,7 +302,7 @@ static gboolean check_status(DkQemuInstant *instant, GError **error)
 static gboolean run(DkQemuInstant *instant, Taker *taker, GError **error)
 {
     gboolean began = FALSE;
-    DkQemuTaker pipe_taker = {feed, taker};
+    DkQemuTaker pipe_taker = {feed, taker, TRUE};
     if (!prepare(instant, error))
         return FALSE;
     if (!dk_qemu_carry(instant, "migrate", json_object_new(), "uri", &pipe_taker, &began, error))

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
@@ -21,6 +22,8 @@
 /* Of /proc/PID/pagemap, see the kernel's admin-guide/mm/pagemap. */
 #define PAGEMAP_PRESENT ((guint64)1 << 63)
 #define PAGEMAP_SWAPPED ((guint64)1 << 62)
+#define PAGEMAP_PFN (((guint64)1 << 55) - 1)
+#define HUGE_SIZE ((gsize)2 << 20)
 #define PAGEMAP_PIECE 8192u /* entries read at once */
 /* Pages that are read although they are absent, to keep the list of runs short. */
 #define RUNS_MAX ((guint)4 << 20)
@@ -40,6 +43,8 @@ typedef struct {
     GArray *pieces; /* of Piece, ascending */
     GArray *runs;   /* of DkRun, ascending */
     guint64 present;
+    guint64 zero_pfn; /* of the kernel's page of zeros; 0: not known */
+    guint64 huge_pfn; /* and of the first of its huge one */
 } QemuSpace;
 
 /* A line of /proc/PID/maps. */
@@ -124,6 +129,49 @@ static void add_run(QemuSpace *space, guint64 first, guint64 last, DkRunKind kin
     g_array_append_val(space->runs, run);
 }
 
+static guint64 own_pfn(int pagemap, const void *at)
+{
+    guint64 entry = 0;
+    guint64 off = GPOINTER_TO_SIZE(at) / PAGE * sizeof entry;
+    if (dk_fd_pread_all(pagemap, &entry, sizeof entry, off) != sizeof entry ||
+        !(entry & PAGEMAP_PRESENT))
+        return 0;
+    return entry & PAGEMAP_PFN;
+}
+
+/*
+ * Memory that was only ever read, as QEMU itself does before a snapshot, maps the kernel's page of
+ * zeros.  Its number is found by doing the same; 0 where the kernel hides numbers from us.
+ */
+static void find_zero_pages(QemuSpace *space)
+{
+    dk_autofd int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+    guint8 *area = mmap(NULL, 2 * HUGE_SIZE + PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (area == MAP_FAILED)
+        return;
+    guint8 *huge = area + (HUGE_SIZE - GPOINTER_TO_SIZE(area) % HUGE_SIZE) % HUGE_SIZE;
+    guint8 *small = area + 2 * HUGE_SIZE;
+    madvise(small, PAGE, MADV_NOHUGEPAGE);
+    if (pagemap >= 0 && *(volatile guint8 *)small == 0)
+        space->zero_pfn = own_pfn(pagemap, small);
+    if (madvise(huge, HUGE_SIZE, MADV_HUGEPAGE) == 0 && *(volatile guint8 *)huge == 0) {
+        guint64 pfn = own_pfn(pagemap, huge);
+        if (pfn && pfn % (HUGE_SIZE / PAGE) == 0 && own_pfn(pagemap, huge + PAGE) == pfn + 1)
+            space->huge_pfn = pfn;
+    }
+    munmap(area, 2 * HUGE_SIZE + PAGE);
+}
+
+static gboolean is_data(const QemuSpace *space, guint64 entry)
+{
+    guint64 pfn = entry & PAGEMAP_PFN;
+    if (!(entry & PAGEMAP_PRESENT))
+        return (entry & PAGEMAP_SWAPPED) != 0;
+    if (pfn && pfn == space->zero_pfn)
+        return FALSE;
+    return !space->huge_pfn || pfn < space->huge_pfn || pfn - space->huge_pfn >= HUGE_SIZE / PAGE;
+}
+
 /* Private anonymous memory: what was never touched is zero. */
 static gboolean add_by_pagemap(QemuSpace *space, int pagemap, const Piece *piece, GError **error)
 {
@@ -141,7 +189,7 @@ static gboolean add_by_pagemap(QemuSpace *space, int pagemap, const Piece *piece
         for (gsize i = 0; i < count; i++, page++) {
             guint64 first = piece->first + page * PAGE;
             add_run(space, first, first + PAGE - 1,
-                    entries[i] & (PAGEMAP_PRESENT | PAGEMAP_SWAPPED) ? DK_RUN_DATA : DK_RUN_ZERO);
+                    is_data(space, entries[i]) ? DK_RUN_DATA : DK_RUN_ZERO);
         }
     }
     return TRUE;
@@ -359,6 +407,7 @@ DkSpace *dk_qemu_space_new(const DkQemuPlan *plan, const char *root, GError **er
     space->pidfd = (int)syscall(SYS_pidfd_open, plan->pid, 0);
     space->pieces = g_array_new(FALSE, FALSE, sizeof(Piece));
     space->runs = g_array_new(FALSE, FALSE, sizeof(DkRun));
+    find_zero_pages(space);
     for (guint i = 0; i < plan->ranges->len; i++) {
         if (!add_range(space, root, maps, pagemap, g_ptr_array_index(plan->ranges, i), error))
             return NULL;

@@ -341,9 +341,9 @@ gboolean dk_qmp_next_event(DkQmp *qmp, guint timeout_ms, DkQmpEvent **event, GEr
     return TRUE;
 }
 
-gboolean dk_qmp_send_raw(DkQmp *qmp, const char *line, GError **error)
+gboolean dk_qmp_send_raw(DkQmp *qmp, const char *line, int fd, GError **error)
 {
-    return qmp->transport->ops->send(qmp->transport, line, strlen(line), -1, error);
+    return qmp->transport->ops->send(qmp->transport, line, strlen(line), fd, error);
 }
 
 void dk_qmp_drop_events(DkQmp *qmp)

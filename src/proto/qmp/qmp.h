@@ -75,9 +75,11 @@ gboolean dk_qmp_next_event(DkQmp *qmp, guint timeout_ms, DkQmpEvent **event,
                            GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /*
- * Sends a line that is no command, to a carrier that has words of its own (live/qemu/guardian.h).
+ * Sends a line that is no command, and fd when it is not negative, to a carrier that has words of
+ * its own (live/qemu/guardian.h).
  */
-gboolean dk_qmp_send_raw(DkQmp *qmp, const char *line, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+gboolean dk_qmp_send_raw(DkQmp *qmp, const char *line, int fd,
+                         GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* Forgets all events that wait. */
 void dk_qmp_drop_events(DkQmp *qmp);
