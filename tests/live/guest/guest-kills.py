@@ -27,14 +27,14 @@ IDLE = (None, "none", "completed", "failed", "cancelled")
 def guardians(folder):
     found = []
     for name in os.listdir("/proc"):
-        if not name.isdigit() or int(name) == os.getpid():
+        if not name.isdigit():
             continue
         try:
             with open(f"/proc/{name}/cmdline", "rb") as file:
                 words = file.read().split(b"\0")
         except OSError:
             continue
-        if b"guardian" in words and any(folder.encode() in word for word in words):
+        if words[1:2] == [b"guardian"] and folder.encode() in words[2]:
             found.append(int(name))
     return found
 
