@@ -26,7 +26,7 @@ typedef struct {
 #define DK_OUTPUT_OPTIONS 5
 
 /* The formats of --format, for its description; a test compares it with the table of formats. */
-#define DK_OUTPUT_FORMATS "elf|minidump|lime|avml|raw|dmp"
+#define DK_OUTPUT_FORMATS "elf|minidump|kdump|lime|avml|raw|dmp"
 
 /* formats is the description of --format's argument, such as "elf|minidump"; static. */
 void dk_output_options_entries(DkOutputOptions *options, const char *formats,

@@ -405,12 +405,16 @@ static const DkFormatVariant variants[] = {
     {NULL, NULL},
 };
 
+static const char *const extensions[] = {"kdump", NULL};
+
 const DkFormat dk_format_kdump = {
     .name = "kdump",
     .summary = "kdump-compressed dump of a machine (makedumpfile, QEMU)",
     .open = open_one,
     .open_parts = open_parts,
     .sink_new = dk_kdump_sink_new,
+    .writes = 1 << DK_SUBJECT_MACHINE,
+    .extensions = extensions,
     .variants = variants,
     .verify = dk_kdump_verify,
 };
