@@ -77,8 +77,11 @@ static char *all_words(DkSubjectKind kind)
         if (!writes(format, kind))
             continue;
         g_string_append_printf(words, "%s%s", words->len ? ", " : "", format->name);
-        for (const DkFormatVariant *variant = format->variants; variant && variant->name; variant++)
-            g_string_append_printf(words, ", %s", variant->name);
+        for (const DkFormatVariant *variant = format->variants; variant && variant->name;
+             variant++) {
+            if (!g_str_equal(variant->name, format->name))
+                g_string_append_printf(words, ", %s", variant->name);
+        }
     }
     return g_string_free(words, FALSE);
 }

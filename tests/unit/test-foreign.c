@@ -22,11 +22,7 @@ static char *complaint_of(const guint8 *data, gsize len)
     g_autoptr(DkInput) input = dk_input_new_bytes("file", bytes);
     g_autoptr(GError) error = NULL;
     g_autoptr(DkSource) source = dk_format_open(input, NULL, &error);
-<<<<<<< HEAD
-    gboolean known = g_error_matches(error, DK_ERROR, DK_ERROR_UNSUPPORTED);
-=======
     gboolean known = !source && g_error_matches(error, DK_ERROR, DK_ERROR_UNSUPPORTED);
->>>>>>> c27b12b (format: files that are known and not read are named)
     return known ? g_strdup(error->message) : g_strdup("");
 }
 
