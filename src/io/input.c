@@ -16,9 +16,14 @@
 /* Skippable frames in front of the first real one that are looked behind. */
 #define SKIPPABLE_LIMIT 64
 
-/* Reads up to this size bring AROUND bytes into the page cache when they are not there yet. */
+/*
+ * Reads up to SMALL_READ bytes that the page cache lacks bring what lies around: NEAR at once, and
+ * AROUND behind it, in a file that is small enough for most of it to be wanted in the end.
+ */
 #define SMALL_READ ((gsize)32 << 10)
-#define AROUND ((guint64)256 << 10)
+#define NEAR ((guint64)128 << 10)
+#define AROUND ((guint64)2 << 20)
+#define AROUND_FILE_MAX ((guint64)1 << 30)
 
 typedef struct {
     DkInput base;
