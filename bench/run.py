@@ -37,7 +37,7 @@ class Run:
     """What one command took."""
     def __init__(self, wall, cpu, output):
         self.wall, self.cpu, self.output = wall, cpu, output
-        self.gap = self.size = self.pause = None
+        self.gap = self.size = self.pause = self.said = None
 
 
 def measure(command, output=None):
@@ -348,6 +348,47 @@ def bench_open(table, folder, count):
                   median(runs["dumpkit"], "wall"), median(runs["gdb"], "wall"), 0.5)
     table.compare(f"core of {len(ours)} threads, all stacks: processor time", "s", median(runs["dumpkit"], "cpu"),
                   median(runs["gdb"], "cpu"))
+
+
+def drop_cached(path):
+    """Takes a file out of the page cache."""
+    fd = os.open(path, os.O_RDONLY)
+    os.fsync(fd)
+    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+    os.close(fd)
+
+
+def read_pages(program, path, limit, seed, cached):
+    """10,000 random pages below the address limit, by a program that starts and ends with it."""
+    if not cached:
+        drop_cached(path)
+    # Without measure(): a wait with a time-out looks every 50 ms only.
+    command = [os.path.join(BUILD, "bench", program), path, "10000", str(seed), str(limit)]
+    begun = time.monotonic()
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=True)
+    run = Run(time.monotonic() - begun, None, done.stdout.decode())
+    run.said = run.output.split()[:2]
+    return run
+
+
+def bench_kdump(table, path, limit, count):
+    """Random reads of a kdump file of memory up to limit, against libkdumpfile's kdump_read()."""
+    if not os.path.exists(os.path.join(BUILD, "bench", "peer-libkdumpfile")):
+        table.add("kdump: 10,000 random pages: libkdumpfile-dev is not installed", "")
+        return
+    for cached in (True, False):
+        pairs = []
+        read_pages("bench-kdump-read", path, limit, 7, True)
+        for seed in range(7, 7 + max(count, 5)):
+            ours = read_pages("bench-kdump-read", path, limit, seed, cached)
+            theirs = read_pages("peer-libkdumpfile", path, limit, seed, cached)
+            if ours.said != theirs.said:
+                sys.exit(f"bench: {path}: dumpkit read {ours.said}, libkdumpfile {theirs.said}")
+            pairs.append((ours, theirs))
+        what = "kdump: 10,000 random pages" + ("" if cached else ", page cache dropped")
+        table.compare(what, "ms", median([ours for ours, _ in pairs], "wall") * 1e3,
+                      median([theirs for _, theirs in pairs], "wall") * 1e3,
+                      0.5 if cached else None)
 
 
 def first_line(*command):
