@@ -16,8 +16,9 @@
 /*
  * Takes the notes in len bytes, which stand at offset off of the file and are called name in
  * messages (such as "notes"), into subject->system and subject->origin; subject->machine is set
- * before and says how wide the registers are, and system.ram holds what the file itself says.  A note that is cut off or makes no sense becomes a
- * gap of the subject.  Notes of owners that are not known are passed over.
+ * before and says how wide the registers are, and system.ram holds what the file itself says.  A
+ * note that is cut off or makes no sense becomes a gap of the subject.  Notes of owners that are
+ * not known are passed over.
  */
 void dk_machine_notes_read(DkSubject *subject, const void *notes, gsize len, guint64 off,
                            const char *name);

@@ -20,7 +20,9 @@ teardown() {
 @test "a core becomes a compressed core and a minidump in one pass, and both say the same" {
     "$dumpkit" convert one.core -o two.core.zst -o three.dmp
     zstd -dq two.core.zst -o two.core
+    # shellcheck disable=SC2016 # $sp is gdb's
     gdb -batch -ex 'p/x $sp' -c one.core >sp1 2>/dev/null
+    # shellcheck disable=SC2016
     gdb -batch -ex 'p/x $sp' -c two.core >sp2 2>/dev/null
     diff sp1 sp2
     for file in two.core.zst three.dmp; do

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck disable=SC2154 # names of lib.bash
 # Migration streams of real QEMU machines (firmware only): every page and register is the machine's.
 
 load lib.bash
