@@ -2,6 +2,8 @@
 #include "base/fd.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 void dk_fd_close(int *fd)
@@ -56,4 +58,16 @@ gssize dk_fd_write_all(int fd, const void *buf, gsize len)
         done += (gsize)put;
     }
     return (gssize)done;
+}
+
+int dk_fd_open_unlinked(const char *dir)
+{
+    int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL))
+        return fd;
+    g_autofree char *name = g_build_filename(dir, ".dumpkit-XXXXXX", NULL);
+    fd = mkostemp(name, O_CLOEXEC);
+    if (fd >= 0)
+        unlink(name);
+    return fd;
 }

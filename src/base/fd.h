@@ -21,6 +21,13 @@ static inline int dk_fd_steal(int *fd)
 #define dk_autofd __attribute__((cleanup(dk_fd_close)))
 
 /*
+ * A file in dir without a name, mode 0600, for reading and writing; it is gone when it is closed.
+ * -1 with errno.  Where the file system has no such files (NFS), a name .dumpkit-XXXXXX is there
+ * for a moment.
+ */
+int dk_fd_open_unlinked(const char *dir);
+
+/*
  * Reads or writes all len bytes at off, going on after short transfers and EINTR.  The read ends
  * early only at the end of the file; both return the bytes done, or -1 with errno.
  */

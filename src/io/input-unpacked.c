@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A zstd file without a seek table: unpacked from first to last into an unlinked file. */
 #include <errno.h>
-#include <fcntl.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -107,13 +105,7 @@ static gboolean unpack_all(Unpack *unpack, GError **error)
 
 static int open_temporary(const char *dir, GError **error)
 {
-    int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    if (fd < 0) {
-        g_autofree char *name = g_build_filename(dir, "dumpkit-XXXXXX", NULL);
-        fd = mkostemp(name, O_CLOEXEC);
-        if (fd >= 0)
-            unlink(name);
-    }
+    int fd = dk_fd_open_unlinked(dir);
     if (fd < 0)
         dk_error_set_errno(error, errno, "cannot create a temporary file in %s", dir);
     return fd;

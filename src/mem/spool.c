@@ -2,10 +2,7 @@
 #include "mem/spool.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/error.h"
 #include "base/fd.h"
@@ -57,19 +54,6 @@ static void set_kind(Store *store, guint64 page, guint kind)
     store->kinds[page / 4] = (guint8)((store->kinds[page / 4] & ~(3u << shift)) | kind << shift);
 }
 
-static int open_unlinked(const char *dir)
-{
-    int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL))
-        return fd;
-    /* A file system without unlinked files, such as NFS. */
-    g_autofree char *name = g_build_filename(dir, ".dumpkit-spool-XXXXXX", NULL);
-    fd = mkostemp(name, O_CLOEXEC);
-    if (fd >= 0)
-        unlink(name);
-    return fd;
-}
-
 DkSpool *dk_spool_new(const char *dir, guint64 size, GError **error)
 {
     g_assert(size % PAGE == 0);
@@ -80,7 +64,7 @@ DkSpool *dk_spool_new(const char *dir, guint64 size, GError **error)
                     size);
         return NULL;
     }
-    dk_autofd int fd = open_unlinked(dir);
+    dk_autofd int fd = dk_fd_open_unlinked(dir);
     if (fd < 0) {
         dk_error_set_errno(error, errno, "%s: cannot make a temporary file", dir);
         return NULL;

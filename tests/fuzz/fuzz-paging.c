@@ -8,47 +8,11 @@
 
 #include "arch/arch.h"
 #include "arch/translate-space.h"
+#include "fuzz-memory.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define RUNS_MAX 200
-
-typedef struct {
-    DkSpace base;
-    const guint8 *bytes;
-    gsize size;
-} Phys;
-
-static gsize phys_read(DkSpace *space, guint64 addr, void *buf, gsize len)
-{
-    const Phys *phys = (Phys *)space;
-    if (addr >= phys->size)
-        return 0;
-    gsize got = MIN(len, phys->size - (gsize)addr);
-    memcpy(buf, phys->bytes + addr, got);
-    return got;
-}
-
-static gboolean phys_next_run(DkSpace *space, guint64 from, DkRun *run)
-{
-    const Phys *phys = (Phys *)space;
-    if (from >= phys->size)
-        return FALSE;
-    *run = (DkRun){from, phys->size - 1, DK_RUN_DATA};
-    return TRUE;
-}
-
-static void phys_destroy(DkSpace *space)
-{
-    g_free(space);
-}
-
-static const DkSpaceOps phys_ops = {
-    .name = "physical",
-    .read = phys_read,
-    .next_run = phys_next_run,
-    .destroy = phys_destroy,
-};
 
 static const DkPaging *const pagings[] = {&dk_paging_x86,      &dk_paging_x86_pae,
                                           &dk_paging_x86_64,   &dk_paging_x86_64_la57,
@@ -61,8 +25,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     DkPageTables tables = {.paging = pagings[data[0] % G_N_ELEMENTS(pagings)]};
     memcpy(&tables.root, data + 1, sizeof tables.root);
     tables.root_high = tables.root;
-    Phys *phys = g_new0(Phys, 1);
-    dk_space_init(&phys->base, &phys_ops);
+    FuzzMemory *phys = g_new0(FuzzMemory, 1);
+    dk_space_init(&phys->base, &fuzz_memory_ops);
     phys->bytes = data + 9;
     phys->size = size - 9;
     g_autoptr(DkSpace) below = &phys->base;

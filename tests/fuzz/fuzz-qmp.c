@@ -28,7 +28,7 @@ static void ask(DkQmp *qmp)
         dk_json_int(object, "total", 0);
         dk_json_array(object, "jobs");
     }
-    g_autofree char *text = dk_qmp_human(qmp, "info mtree -f", NULL);
+    g_free(dk_qmp_human(qmp, "info mtree -f", NULL));
     for (guint i = 0; i < DK_QMP_EVENTS_MAX; i++) {
         g_autoptr(DkQmpEvent) event = NULL;
         if (!dk_qmp_next_event(qmp, 0, &event, NULL) || !event)

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "fuzz-memory.h"
 #include "target/linux/kernel.h"
 #include "target/linux/page-filter.h"
 #include "target/linux/vmcoreinfo.h"
@@ -13,43 +14,6 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define RUNS_MAX 100
-
-typedef struct {
-    DkSpace base;
-    const guint8 *bytes;
-    gsize size;
-} Phys;
-
-static gsize phys_read(DkSpace *space, guint64 addr, void *buf, gsize len)
-{
-    const Phys *phys = (Phys *)space;
-    if (addr >= phys->size)
-        return 0;
-    gsize got = MIN(len, phys->size - (gsize)addr);
-    memcpy(buf, phys->bytes + addr, got);
-    return got;
-}
-
-static gboolean phys_next_run(DkSpace *space, guint64 from, DkRun *run)
-{
-    const Phys *phys = (Phys *)space;
-    if (from >= phys->size)
-        return FALSE;
-    *run = (DkRun){from, phys->size - 1, DK_RUN_DATA};
-    return TRUE;
-}
-
-static void phys_destroy(DkSpace *space)
-{
-    g_free(space);
-}
-
-static const DkSpaceOps phys_ops = {
-    .name = "physical",
-    .read = phys_read,
-    .next_run = phys_next_run,
-    .destroy = phys_destroy,
-};
 
 static void look_at_pages(DkLinuxKernel *kernel, const DkVmcoreinfo *info)
 {
@@ -85,8 +49,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (!size)
         return 0;
-    Phys *phys = g_new0(Phys, 1);
-    dk_space_init(&phys->base, &phys_ops);
+    FuzzMemory *phys = g_new0(FuzzMemory, 1);
+    dk_space_init(&phys->base, &fuzz_memory_ops);
     phys->bytes = data;
     phys->size = size;
     g_autoptr(DkSpace) space = &phys->base;

@@ -138,7 +138,8 @@ static void test_depth(void)
             AGREED, open, close);
         g_autoptr(DkQmp) qmp = client(text, &other, &error);
         g_autoptr(JsonNode) node = dk_qmp_call(qmp, "x", NULL, &error);
-        if (depth + 1 <= DK_QMP_DEPTH_MAX)
+        g_assert_true((node != NULL) == (depth + 1 <= DK_QMP_DEPTH_MAX));
+        if (node)
             g_assert_no_error(error);
         else
             g_assert_error(error, DK_ERROR, DK_ERROR_LIMIT);
@@ -252,6 +253,7 @@ static void test_busy(void)
     char byte;
     g_assert_cmpint(read(ready[0], &byte, 1), ==, 1);
     dk_autofd int accepted = accept(listener, NULL, NULL);
+    g_assert_cmpint(accepted, >=, 0);
     g_assert_cmpint(dk_qmp_socket_holder(path), ==, pid);
     g_assert_null(dk_qmp_socket_open(target, &error));
     g_assert_error(error, DK_ERROR, DK_ERROR_BUSY);

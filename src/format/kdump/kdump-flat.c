@@ -2,10 +2,7 @@
 #include "format/kdump/kdump-flat.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/bisect.h"
 #include "base/cursor.h"
@@ -276,27 +273,15 @@ static GArray *put_in_order(GArray *pieces)
     return untangle(pieces);
 }
 
-static int open_temporary(GError **error)
-{
-    const char *dir = g_get_tmp_dir();
-    int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    if (fd < 0) {
-        g_autofree char *name = g_build_filename(dir, "dumpkit-XXXXXX", NULL);
-        fd = mkostemp(name, O_CLOEXEC);
-        if (fd >= 0)
-            unlink(name);
-    }
-    if (fd < 0)
-        dk_error_set_errno(error, errno, "cannot create a temporary file in %s", dir);
-    return fd;
-}
-
 /* Puts the records in order in a temporary file. */
 static int copy_all(Walk *walk, GError **error)
 {
-    dk_autofd int fd = open_temporary(error);
-    if (fd < 0)
+    const char *dir = g_get_tmp_dir();
+    dk_autofd int fd = dk_fd_open_unlinked(dir);
+    if (fd < 0) {
+        dk_error_set_errno(error, errno, "cannot create a temporary file in %s", dir);
         return -1;
+    }
     walk->fd = fd;
     walk->pieces = NULL;
     walk->facts->copied = TRUE;
