@@ -65,8 +65,14 @@ static gboolean open_outputs(Transfer *transfer, GError **error)
     guint64 expected = options->expected;
     if (!expected && transfer->plan)
         expected = dk_size_add(transfer->plan->present, OVERHEAD);
-    transfer->outputs = dk_outputs_open(options->outputs, options->noutputs, options->replace,
-                                        expected, error);
+    g_autofree DkCaptureOutput *wanted = g_memdup2(options->outputs,
+                                                   options->noutputs * sizeof *wanted);
+    for (guint i = 0; i < options->noutputs; i++) {
+        wanted[i].sink.drop_zero = (options->filter & DK_FILTER_ZERO) != 0;
+        wanted[i].sink.dump_level = options->filter & ~(guint)DK_FILTER_ZERO;
+    }
+    transfer->outputs = dk_outputs_open(wanted, options->noutputs, options->replace, expected,
+                                        error);
     return transfer->outputs != NULL;
 }
 

@@ -39,6 +39,11 @@ static gboolean take_wish(Wish *wish, GError **error)
                     state->method);
         return FALSE;
     }
+    if (state->filter) {
+        g_set_error_literal(error, DK_ERROR, DK_ERROR_USAGE,
+                            "--filter is for machines; of processes --level chooses");
+        return FALSE;
+    }
     if (state->thread_timeout_ms < 0) {
         g_set_error_literal(error, DK_ERROR, DK_ERROR_USAGE, "--thread-timeout is below 0");
         return FALSE;

@@ -21,7 +21,7 @@ static void look_at_pages(DkLinuxKernel *kernel, const DkVmcoreinfo *info)
     guint64 from = 0;
     guint64 first = 0, last = 0;
     for (guint i = 0; pages && i < RUNS_MAX; i++) {
-        if (!dk_linux_pages_next(pages, from, i & 1 ? 0x3e : DK_LINUX_FREE, &first, &last))
+        if (!dk_linux_pages_next(pages, from, i & 1 ? 0x3e : DK_LINUX_FREE, &first, &last, NULL))
             break;
         g_assert(first >= from && last >= first);
         from = last + 1;

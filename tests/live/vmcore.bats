@@ -95,6 +95,38 @@ setup() {
     python3 "$live/vmcore-pages.py" same ours.elf level31.elf
 }
 
+@test "--filter leaves out the pages that makedumpfile leaves out" {
+    need makedumpfile
+    local level
+    for level in 2 4 8 16 30 31; do
+        makedumpfile -f -l -d "$level" ours.elf "theirs.$level" >/dev/null
+        "$DUMPKIT" convert -q ours.elf -o "filtered.$level.elf" --filter "$level"
+        python3 "$live/vmcore-pages.py" dumped "filtered.$level.elf" "theirs.$level"
+    done
+    python3 "$live/vmcore-pages.py" same ours.elf filtered.30.elf
+    # With another level that must fail.
+    run python3 "$live/vmcore-pages.py" dumped filtered.8.elf theirs.16
+    [ "$status" = 1 ]
+    "$DUMPKIT" convert -q ours.elf -o words.elf --filter zero,free,cache,user
+    python3 "$live/vmcore-pages.py" dumped words.elf theirs.31
+    # It is by intent, so nothing is lacking; and the kernel of it is there.
+    run "$DUMPKIT" check filtered.30.elf
+    echo "$output"
+    [ "$status" = 0 ]
+    [[ $output == *"% left out on purpose"* ]]
+    [[ $output == *"left out: free pages by the filter"* ]]
+    makedumpfile -f --dump-dmesg filtered.30.elf log.txt
+    # Pages that nothing describes.
+    "$DUMPKIT" convert -q ours.elf -o guest.lime --format lime --filter 30
+    head -c 4194304 /dev/urandom >noise.raw
+    run "$DUMPKIT" convert noise.raw -o noise.elf --filter free
+    [ "$status" = 1 ]
+    [[ $output == *"no VMCOREINFO of a Linux kernel"* ]]
+    [ ! -e noise.elf ]
+    run "$DUMPKIT" capture "pid:$$" -o process.core --filter free
+    [ "$status" = 2 ]
+}
+
 @test "drgn walks the kernel's page tables in our file, and in what makedumpfile makes of it" {
     need drgn makedumpfile
     makedumpfile -f -c -d 1 ours.elf for-drgn.kdump

@@ -142,7 +142,10 @@ static char *runs(DkLinuxPages *pages, guint64 from, guint32 mask)
 {
     GString *list = g_string_new(NULL);
     guint64 first = 0, last = 0;
-    while (dk_linux_pages_next(pages, from, mask, &first, &last)) {
+    guint32 kind = 0;
+    while (dk_linux_pages_next(pages, from, mask, &first, &last, &kind)) {
+        g_assert_true(kind & mask);
+        g_assert_cmpuint(kind & (kind - 1), ==, 0);
         g_string_append_printf(list, "%s%" G_GUINT64_FORMAT "-%" G_GUINT64_FORMAT,
                                list->len ? " " : "", first, last);
         from = last + 1;
@@ -168,7 +171,8 @@ static void test_kinds(void)
     assert_runs(pages, 0, DK_LINUX_CACHE_PRIVATE, "17-17");
     assert_runs(pages, 0, DK_LINUX_USER, "18-19 256-511 1024-1535");
     assert_runs(pages, 0, DK_LINUX_OFFLINE, "30-30");
-    assert_runs(pages, 0, 0x3e, "0-3 8-19 22-22 30-30 256-511 1024-1535 3072-4095");
+    assert_runs(pages, 0, 0x3e,
+                "0-3 8-15 16-16 17-17 18-19 22-22 30-30 256-511 1024-1535 3072-4095");
     assert_runs(pages, 0, 0, "");
 }
 

@@ -490,13 +490,37 @@ static void take_process(DkElfcore *core)
     dk_subject_sort(core->source.subject);
 }
 
+/*
+ * The loads, and where a filter of ours left pages out, all RAM as a load without bytes: what lies
+ * between the others is then no loss.  Of a file that is cut nobody knows that.
+ */
+static GArray *loads_and_filtered(const DkElfcore *core)
+{
+    GArray *loads = g_array_copy(core->loads);
+    const DkSubject *subject = core->source.subject;
+    gboolean is_filtered = FALSE;
+    for (guint i = 0; i < subject->gaps->len; i++) {
+        const DkGap *gap = g_ptr_array_index(subject->gaps, i);
+        if (g_str_equal(gap->what, "data"))
+            return loads;
+        is_filtered = is_filtered || g_str_equal(gap->what, "excluded");
+    }
+    for (guint i = 0; is_filtered && i < subject->system.ram->len; i++) {
+        const DkRamRange *range = &g_array_index(subject->system.ram, DkRamRange, i);
+        DkElfcoreLoad load = {.first = range->first, .last = range->last};
+        g_array_append_val(loads, load);
+    }
+    return loads;
+}
+
 static void take_machine(DkElfcore *core)
 {
     core->source.ops = &dk_vmcore_source_ops;
     dk_vmcore_take(core);
     tell_cut(core);
     count_overlaps(core);
-    core->source.space = dk_elfcore_space_new(core->input, core->loads, DK_RUN_FILTERED);
+    g_autoptr(GArray) loads = loads_and_filtered(core);
+    core->source.space = dk_elfcore_space_new(core->input, loads, DK_RUN_FILTERED);
 }
 
 static DkSource *elfcore_open(DkInput *input, GError **error)

@@ -412,24 +412,24 @@ static guint64 begin_at(DkLinuxPages *pages, guint64 from)
 }
 
 gboolean dk_linux_pages_next(DkLinuxPages *pages, guint64 from_pfn, guint32 mask,
-                             guint64 *first_pfn, guint64 *last_pfn)
+                             guint64 *first_pfn, guint64 *last_pfn, guint32 *kind)
 {
     guint64 pfn = from_pfn == pages->at_pfn ? from_pfn : begin_at(pages, from_pfn);
-    gboolean open = FALSE;
+    guint32 open = 0; /* kind of the run that has begun */
     guint64 first = 0;
     guint64 next_pfn;
     while (pfn < pages->end_pfn) {
         guint64 count = 0;
-        guint32 kind = 0;
+        guint32 found = 0;
         if (enter_section(pages, pfn, &next_pfn)) {
-            kind = classify(pages, pfn, &count);
+            found = classify(pages, pfn, &count);
             next_pfn = pfn + count;
         }
-        gboolean wanted = (kind & mask) && next_pfn > from_pfn;
-        if (open && !wanted)
+        found = next_pfn > from_pfn ? found & mask : 0;
+        if (open && found != open)
             break;
-        if (wanted && !open) {
-            open = TRUE;
+        if (found && !open) {
+            open = found;
             first = MAX(pfn, from_pfn);
         }
         pfn = next_pfn;
@@ -439,6 +439,8 @@ gboolean dk_linux_pages_next(DkLinuxPages *pages, guint64 from_pfn, guint32 mask
     pages->at_pfn = pfn;
     *first_pfn = first;
     *last_pfn = pfn - 1;
+    if (kind)
+        *kind = open;
     return TRUE;
 }
 

@@ -33,9 +33,9 @@ void dk_linux_pages_free(DkLinuxPages *pages);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(DkLinuxPages, dk_linux_pages_free)
 
 /*
- * The first run of page frames, from from_pfn on, of which each is of a kind in mask (of
- * DkLinuxPageKind); FALSE when there is none.  Frames whose struct page is not in the dump are of
- * no kind.  Quick when called with ascending from_pfn.
+ * The first run of page frames, from from_pfn on, that are all of one kind in mask (of
+ * DkLinuxPageKind); kind may be NULL.  FALSE when there is none.  Frames whose struct page is not
+ * in the dump are of no kind.  Quick when called with ascending from_pfn.
  */
 gboolean dk_linux_pages_next(DkLinuxPages *pages, guint64 from_pfn, guint32 mask,
-                             guint64 *first_pfn, guint64 *last_pfn);
+                             guint64 *first_pfn, guint64 *last_pfn, guint32 *kind);
