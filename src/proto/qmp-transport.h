@@ -41,6 +41,12 @@ typedef struct {
      */
     pid_t (*peer)(DkQmpTransport *transport);
 
+    /*
+     * FALSE with DK_ERROR_BUSY, which names it, when the carrier itself has work under way with the
+     * guest, besides what QEMU tells.  May be NULL.
+     */
+    gboolean (*idle)(DkQmpTransport *transport, GError **error);
+
     void (*close)(DkQmpTransport *transport);
 } DkQmpTransportOps;
 

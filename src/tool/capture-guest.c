@@ -6,29 +6,14 @@
 #include "base/size.h"
 #include "capture/transfer.h"
 #include "live/qemu/qemu-source.h"
-#include "proto/qmp/qmp-socket.h"
 #include "tool/capture-words.h"
+#include "tool/carriers.h"
 #include "tool/transfer-print.h"
 #include "tool/version.h"
 
-/* Targets that are machines, by what their words begin with. */
-static const struct {
-    const char *prefix;
-    DkQmpOpen open;
-} carriers[] = {{"qmp:", dk_qmp_socket_open}};
-
-static DkQmpOpen carrier_of(const char *target)
-{
-    for (guint i = 0; i < G_N_ELEMENTS(carriers); i++) {
-        if (g_str_has_prefix(target, carriers[i].prefix))
-            return carriers[i].open;
-    }
-    return NULL;
-}
-
 gboolean dk_capture_is_guest(const char *target)
 {
-    return carrier_of(target) != NULL;
+    return dk_carrier_of(target) != NULL;
 }
 
 static char *name_output(const char *pattern, const DkFormat *format, gboolean zstd, gpointer data,
@@ -169,7 +154,7 @@ int dk_capture_guest(DkTool *tool, const DkCaptureWords *words, const char *targ
     const char *const guardian[] = {"/proc/self/exe", "guardian", NULL};
     DkQemuOptions options = {
         .target = target,
-        .open = carrier_of(target),
+        .open = dk_carrier_of(target),
         .guardian_argv = guardian,
         .spool_dir = spool,
         .root = "",
@@ -177,6 +162,7 @@ int dk_capture_guest(DkTool *tool, const DkCaptureWords *words, const char *targ
         .progress = tool->progress,
     };
     guint filter = 0;
+    dk_carrier_connect(words->connect);
     if (!check_words(words, &options.method, &filter, &error))
         return dk_tool_fail(tool, error);
     g_autoptr(DkQemuPlan) plan = dk_qemu_plan_new(&options, &error);

@@ -11,12 +11,13 @@ typedef struct {
     char *method;
     char *filter; /* of machines */
     char *spool;
+    char *connect; /* of libvirt */
     gint64 max_stop_ms; /* -1: not given */
     gint thread_timeout_ms;
     gboolean plan;
     gboolean all;
     gboolean include_dontdump;
-    GOptionEntry entries[12 + DK_OUTPUT_OPTIONS];
+    GOptionEntry entries[13 + DK_OUTPUT_OPTIONS];
 } DkCaptureWords;
 
 /* Captures the processes that target means; an exit status. */

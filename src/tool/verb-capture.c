@@ -34,6 +34,8 @@ static const GOptionEntry *options(gpointer data)
          "Leave pages of a Linux machine out: zero, free, cache, user", "KINDS"},
         {"spool", 0, 0, G_OPTION_ARG_FILENAME, &state->spool,
          "Keep memory that comes unordered in DIR (default: beside the file)", "DIR"},
+        {"connect", 0, 0, G_OPTION_ARG_STRING, &state->connect,
+         "Find libvirt:NAME at URI (default: where virsh does)", "URI"},
         {"max-stop", 0, 0, G_OPTION_ARG_CALLBACK, (gpointer)take_max_stop,
          "Refuse when the pause is estimated above MS milliseconds", "MS"},
         {"thread-timeout", 0, 0, G_OPTION_ARG_INT, &state->thread_timeout_ms,
@@ -85,12 +87,13 @@ static int run(DkTool *tool, gpointer data, char **args)
     g_free(words->method);
     g_free(words->filter);
     g_free(words->spool);
+    g_free(words->connect);
     return status;
 }
 
 const DkVerb dk_verb_capture = {
     .name = "capture",
-    .synopsis = "pid:N | name:NAME | unit:UNIT | qmp:SOCKET [-o FILE]...",
+    .synopsis = "pid:N | name:NAME | unit:UNIT | qmp:SOCKET | libvirt:NAME [-o FILE]...",
     .summary = "take a dump of a running process or machine",
     .options = options,
     .state_size = sizeof(DkCaptureWords),

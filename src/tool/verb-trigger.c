@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 #include "base/fd.h"
-#include "proto/qmp/qmp-socket.h"
+#include "tool/carriers.h"
 #include "tool/verb.h"
 #include "trigger/trigger.h"
 
@@ -21,7 +21,8 @@ typedef struct {
     gboolean wait;
     gint timeout_s;
     char *serial;
-    GOptionEntry entries[6];
+    char *connect; /* of libvirt */
+    GOptionEntry entries[7];
 } State;
 
 static const GOptionEntry *options(gpointer data)
@@ -38,6 +39,8 @@ static const GOptionEntry *options(gpointer data)
          "Wait no longer than SECONDS (default 60)", "SECONDS"},
         {"serial", 0, 0, G_OPTION_ARG_FILENAME, &state->serial,
          "Where the guest's serial console is written to, to read along", "FILE"},
+        {"connect", 0, 0, G_OPTION_ARG_STRING, &state->connect,
+         "Find libvirt:NAME at URI (default: where virsh does)", "URI"},
         {NULL},
     };
     memcpy(state->entries, entries, sizeof entries);
@@ -47,6 +50,7 @@ static const GOptionEntry *options(gpointer data)
 static void free_state(State *state)
 {
     g_free(state->serial);
+    g_free(state->connect);
 }
 
 static int usage(const char *text)
@@ -119,7 +123,7 @@ static gboolean fire(Job *job, DkTriggerOutcome *outcome, GError **error)
     dk_autofd int console = -1;
     if (job->state->serial && (console = open_serial(job->state->serial, error)) < 0)
         return FALSE;
-    DkQmpTransport *transport = dk_qmp_socket_open(job->target, error);
+    DkQmpTransport *transport = dk_carrier_of(job->target)(job->target, error);
     g_autoptr(DkQmp) qmp = transport ? dk_qmp_new(transport, ANSWER_TIMEOUT_MS, error) : NULL;
     if (!qmp)
         return FALSE;
@@ -168,15 +172,16 @@ static int run_words(DkTool *tool, State *state, char **args)
     GError *error = NULL;
     guint count = g_strv_length(args);
     if (count < 2)
-        return usage("a target (qmp:SOCKET) and a kind (nmi, keys KEYS, reset) are expected");
+        return usage(
+            "a target (qmp:SOCKET, libvirt:NAME) and a kind (nmi, keys KEYS, reset) are expected");
     if (!state->timeout_s)
         state->timeout_s = WAIT_TIMEOUT_S;
     if (state->timeout_s < 0 || state->timeout_s > 86400)
         return usage("--timeout: 1 to 86400 seconds are expected");
     if (state->serial && !state->wait)
         return usage("--serial goes with --wait");
-    if (!g_str_has_prefix(args[0], "qmp:")) {
-        fprintf(stderr, "dumpkit trigger: %s: qmp:SOCKET is expected\n", args[0]);
+    if (!dk_carrier_of(args[0])) {
+        fprintf(stderr, "dumpkit trigger: %s: qmp:SOCKET or libvirt:NAME is expected\n", args[0]);
         return DK_EXIT_USAGE;
     }
     const DkTrigger *trigger = dk_trigger_by_kind(args[1], &error);
@@ -190,6 +195,7 @@ static int run_words(DkTool *tool, State *state, char **args)
     g_autoptr(GPtrArray) steps = trigger->plan(args[2], &error);
     if (!steps)
         return dk_tool_fail(tool, error);
+    dk_carrier_connect(state->connect);
     Job job = {tool, state, args[0], trigger, steps, NULL};
     int status = work(&job);
     g_clear_pointer(&job.out, dk_out_free);

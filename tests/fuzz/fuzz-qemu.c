@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "live/qemu/cpu-text.h"
 #include "live/qemu/elf-stream.h"
 #include "live/qemu/mtree.h"
 #include "live/qemu/qemu-plan.h"
@@ -34,6 +35,13 @@ static void run_mtree(const char *text)
         if (i)
             g_assert(((DkQemuRange *)g_ptr_array_index(ranges, i - 1))->last < range->first);
     }
+}
+
+static void run_cpus(const char *text)
+{
+    g_autoptr(DkSubject) subject = dk_subject_new();
+    gboolean is_taken = dk_cpu_text_parse(text, subject);
+    g_assert(is_taken == (subject->system.cpus->len > 0));
 }
 
 static gboolean see_notes(const void *bytes, gsize len, guint64 off, guint16 machine, gboolean wide,
@@ -71,6 +79,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     } else {
         g_autofree char *text = g_strndup((const char *)data + 1, size - 1);
         run_mtree(text);
+        run_cpus(text);
     }
     return 0;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "live/qemu/cpu-text.h"
 #include "live/qemu/elf-stream.h"
 #include "live/qemu/mtree.h"
 #include "live/qemu/qemu-plan.h"
@@ -20,6 +21,87 @@ static GPtrArray *parse(const char *text, GError **error)
 {
     g_autoptr(GPtrArray) ranges = g_ptr_array_new_with_free_func((GDestroyNotify)range_free);
     return dk_mtree_parse(text, ranges, error) ? g_steal_pointer(&ranges) : NULL;
+}
+
+static const char cpu_text[] =
+    "CPU#0\n"
+    "RAX=0000000000000001 RBX=0000000000000002 RCX=0000000000000003 RDX=0000000000000004\n"
+    "RSI=0000000000000005 RDI=0000000000000006 RBP=0000000000000007 RSP=ffffffff82a03e80\n"
+    "R8 =0000000000000008 R9 =0000000000000009 R10=000000000000000a R11=000000000000000b\n"
+    "R12=000000000000000c R13=000000000000000d R14=000000000000000e R15=000000000000000f\n"
+    "RIP=ffffffff81c17a0b RFL=00000246 [---Z-P-] CPL=0 II=0 A20=1 SMM=0 HLT=1\n"
+    "ES =0000 0000000000000000 00000000 00000000\n"
+    "CS =0010 0000000000000000 ffffffff 00af9b00 DPL=0 CS64 [-RA]\n"
+    "SS =0018 0000000000000000 ffffffff 00cf9300 DPL=0 DS   [-WA]\n"
+    "DS =0000 0000000000000000 00000000 00000000\n"
+    "FS =0000 00007f0000001000 00000000 00000000\n"
+    "GS =0000 ffff88800ba00000 00000000 00000000\n"
+    "LDT=0000 0000000000000000 0000ffff 00008200 DPL=0 LDT\n"
+    "TR =0040 fffffe0000003000 00004087 00008b00 DPL=0 TSS64-busy\n"
+    "GDT=     fffffe0000001000 0000007f\n"
+    "IDT=     fffffe0000000000 00000fff\n"
+    "CR0=80050033 CR2=00007ffc CR3=0000000002a46000 CR4=000006b0\n"
+    "DR0=0000000000000000 DR1=0000000000000000 DR2=0000000000000000 DR3=0000000000000000 \n"
+    "DR6=00000000ffff0ff0 DR7=0000000000000400\n"
+    "EFER=0000000000000d01\n"
+    "FCW=037f FSW=0000 [ST=0] FTW=00 MXCSR=00001f80\n";
+
+static guint64 general(const DkCpu *cpu, guint index)
+{
+    gsize size;
+    const guint8 *bytes = g_bytes_get_data(cpu->regs[DK_REGSET_GENERAL], &size);
+    guint64 word;
+    g_assert_cmpuint(size, ==, 216);
+    memcpy(&word, bytes + index * sizeof word, sizeof word);
+    return GUINT64_FROM_LE(word);
+}
+
+static void test_cpu_text(void)
+{
+    g_autoptr(DkSubject) subject = dk_subject_new();
+    g_autofree char *two = g_strconcat(cpu_text, "\n", cpu_text, NULL);
+    g_assert_true(dk_cpu_text_parse(two, subject));
+    g_assert_cmpuint(subject->system.cpus->len, ==, 2);
+    g_assert_cmpint(subject->machine, ==, DK_MACHINE_X86_64);
+    const DkCpu *cpu = g_ptr_array_index(subject->system.cpus, 1);
+    static const guint64 expected[27] = {15,
+                                         14,
+                                         13,
+                                         12,
+                                         7,
+                                         2,
+                                         11,
+                                         10,
+                                         9,
+                                         8,
+                                         1,
+                                         3,
+                                         4,
+                                         5,
+                                         6,
+                                         G_MAXUINT64,
+                                         0xffffffff81c17a0b,
+                                         0x10,
+                                         0x246,
+                                         0xffffffff82a03e80,
+                                         0x18,
+                                         0x7f0000001000,
+                                         0xffff88800ba00000};
+    for (guint i = 0; i < G_N_ELEMENTS(expected); i++)
+        g_assert_cmphex(general(cpu, i), ==, expected[i]);
+    g_assert_cmphex(cpu->parts, ==, DK_CPU_SEGMENTS | DK_CPU_CONTROL | DK_CPU_DEBUG | DK_CPU_EFER);
+    g_assert_cmphex(cpu->cr3, ==, 0x2a46000);
+    g_assert_cmphex(cpu->efer, ==, 0xd01);
+    g_assert_cmphex(cpu->dr[7], ==, 0x400);
+    g_assert_cmphex(cpu->seg[DK_SEG_CS].flags, ==, 0xaf9b00);
+    g_assert_cmphex(cpu->seg[DK_SEG_TR].base, ==, 0xfffffe0000003000);
+    g_assert_cmphex(cpu->seg[DK_SEG_IDT].limit, ==, 0xfff);
+    /* Of a text that is cut nothing is taken. */
+    g_autoptr(DkSubject) other = dk_subject_new();
+    g_autofree char *cut = g_strndup(two, sizeof cpu_text + 300);
+    g_assert_false(dk_cpu_text_parse(cut, other));
+    g_assert_false(dk_cpu_text_parse("CPU", other));
+    g_assert_cmpuint(other->system.cpus->len, ==, 0);
 }
 
 static void test_mtree(void)
@@ -227,6 +309,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/qemu/mtree", test_mtree);
     g_test_add_func("/qemu/bad-mtree", test_bad_mtree);
+    g_test_add_func("/qemu/cpu-text", test_cpu_text);
     g_test_add_func("/qemu/elf-stream", test_elf_stream);
     g_test_add_func("/qemu/bad-elf-stream", test_bad_elf_stream);
     return g_test_run();

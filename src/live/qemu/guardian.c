@@ -17,6 +17,9 @@
 
 /* For an answer of the monitor while things are put back. */
 #define UNDO_TIMEOUT_MS 60000u
+/* For a carrier that was lost to come back: a minute. */
+#define REOPEN_ROUNDS 120
+#define REOPEN_ROUND_US 500000
 
 typedef struct {
     DkQmpTransport *monitor;
@@ -145,6 +148,20 @@ static void carry(Guardian *guardian)
     }
 }
 
+/* The carrier is gone, but the guest may be there: a daemon between is started anew at times. */
+static void undo_anew(const char *target, DkQmpOpen open, const char *undo)
+{
+    for (guint i = 0; i < REOPEN_ROUNDS; i++) {
+        g_autoptr(GError) error = NULL;
+        DkQmpTransport *transport = open(target, &error);
+        g_autoptr(DkQmp) qmp = transport ? dk_qmp_new(transport, UNDO_TIMEOUT_MS, NULL) : NULL;
+        if ((qmp && dk_guardian_undo(qmp, undo)) ||
+            g_error_matches(error, DK_ERROR, DK_ERROR_NOT_FOUND))
+            return;
+        g_usleep(REOPEN_ROUND_US);
+    }
+}
+
 int dk_guardian_main(const char *target, DkQmpOpen open)
 {
     g_autoptr(GError) error = NULL;
@@ -164,11 +181,13 @@ int dk_guardian_main(const char *target, DkQmpOpen open)
     close(DK_GUARDIAN_FD);
     /* The greeting is over, or nothing was undertaken yet. */
     guardian.monitor->greets = FALSE;
-    g_autoptr(DkQmp) qmp = dk_qmp_new(guardian.monitor, UNDO_TIMEOUT_MS, NULL);
+    DkQmp *qmp = dk_qmp_new(guardian.monitor, UNDO_TIMEOUT_MS, NULL);
     if (qmp && guardian.drain >= 0)
         dk_guardian_drain(qmp, guardian.drain);
-    if (qmp && guardian.undo)
-        dk_guardian_undo(qmp, guardian.undo);
+    gboolean is_done = !guardian.undo || (qmp && dk_guardian_undo(qmp, guardian.undo));
+    dk_qmp_free(qmp);
+    if (!is_done)
+        undo_anew(target, open, guardian.undo);
     g_byte_array_unref(guardian.input);
     dk_fd_close(&guardian.fd);
     dk_fd_close(&guardian.drain);

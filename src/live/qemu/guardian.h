@@ -2,7 +2,8 @@
 /*
  * The guardian: a small process of its own that holds the monitor of a guest, carries dumpkit's
  * commands to it, and when dumpkit ends for whatever reason puts back what was changed: ends our
- * migration, restores capabilities, lets the guest run on.
+ * migration, restores capabilities, lets the guest run on.  When the monitor is lost while there is
+ * something to be put back, it opens it anew for a minute, unless the guest has ended.
  *
  * Between the two runs a stream socket with a line for each message, as between QEMU and its
  * client.  A line that begins with "!" is theirs alone:

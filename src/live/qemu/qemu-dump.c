@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "format/machine-notes.h"
+#include "live/qemu/cpu-text.h"
 #include "live/qemu/elf-stream.h"
 #include "live/qemu/guardian-undo.h"
 #include "live/qemu/qemu-instant.h"
@@ -81,8 +82,9 @@ static gboolean check_status(DkQemuInstant *instant, GError **error)
     const char *status = dk_json_string(dk_json_node_object(node), "status");
     if (g_strcmp0(status, "completed") == 0)
         return TRUE;
-    g_set_error(error, DK_ERROR, DK_ERROR_PEER, "%s: dump-guest-memory ended as \"%s\"",
-                instant->plan->target, status ? status : "none");
+    const char *why = dk_json_string(dk_json_node_object(node), "error-desc");
+    g_set_error(error, DK_ERROR, DK_ERROR_PEER, "%s: dump-guest-memory ended as \"%s\"%s%s",
+                instant->plan->target, status ? status : "none", why ? ": " : "", why ? why : "");
     return FALSE;
 }
 
@@ -118,8 +120,22 @@ gboolean dk_qemu_dump(DkQemuInstant *instant, GError **error)
     return is_done && dk_qemu_take_events(instant, 0, error);
 }
 
+/* Where a dump of a part cannot be had; what the text lacks are VMCOREINFO and FPU registers. */
+static gboolean read_text(DkQemuInstant *instant)
+{
+    g_autofree char *text = dk_qmp_human(instant->qmp, "info registers -a", NULL);
+    return text && dk_cpu_text_parse(text, instant->subject);
+}
+
 gboolean dk_qemu_read_cpus(DkQemuInstant *instant, GError **error)
 {
     const DkQemuRange *range = g_ptr_array_index(instant->plan->ranges, 0);
-    return run(instant, &notes_only, range->first, PAGE, error);
+    g_autoptr(GError) own = NULL;
+    if (run(instant, &notes_only, range->first, PAGE, &own))
+        return TRUE;
+    if (!g_error_matches(own, DK_ERROR, DK_ERROR_PEER) || !read_text(instant)) {
+        g_propagate_error(error, g_steal_pointer(&own));
+        return FALSE;
+    }
+    return TRUE;
 }

@@ -192,7 +192,7 @@ DkQemuPlan *dk_qemu_plan_new(const DkQemuOptions *options, GError **error)
     plan->pid = dk_qmp_peer(qmp);
     plan->ranges = g_ptr_array_new_with_free_func((GDestroyNotify)range_free);
     plan->checks = g_ptr_array_new_with_free_func((GDestroyNotify)check_free);
-    if (!fill(plan, options, qmp, error))
+    if (!dk_qmp_carrier_idle(qmp, error) || !fill(plan, options, qmp, error))
         return NULL;
     return g_steal_pointer(&plan);
 }

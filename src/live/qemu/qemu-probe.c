@@ -30,6 +30,20 @@ static gboolean ask(DkQmp *qmp, const char *command, JsonNode **answer, GError *
     return FALSE;
 }
 
+/* A carrier that does not greet keeps it to itself. */
+static char *version_of(DkQmp *qmp)
+{
+    if (dk_qmp_version(qmp))
+        return g_strdup(dk_qmp_version(qmp));
+    g_autoptr(JsonNode) node = dk_qmp_call(qmp, "query-version", NULL, NULL);
+    JsonObject *version = dk_json_object(dk_json_node_object(node), "qemu");
+    if (!version)
+        return g_strdup("?");
+    return g_strdup_printf("%" G_GINT64_FORMAT ".%" G_GINT64_FORMAT ".%" G_GINT64_FORMAT,
+                           dk_json_int(version, "major", 0), dk_json_int(version, "minor", 0),
+                           dk_json_int(version, "micro", 0));
+}
+
 gboolean dk_qemu_probe_guest(DkQmp *qmp, DkQemuPlan *plan, GError **error)
 {
     g_autoptr(JsonNode) status = dk_qmp_call(qmp, "query-status", NULL, error);
@@ -47,7 +61,7 @@ gboolean dk_qemu_probe_guest(DkQmp *qmp, DkQemuPlan *plan, GError **error)
     plan->arch = g_strdup(dk_json_string(dk_json_node_object(target), "arch"));
     JsonArray *list = dk_json_node_array(cpus);
     plan->cpus = list ? json_array_get_length(list) : 0;
-    plan->version = g_strdup(dk_qmp_version(qmp));
+    plan->version = version_of(qmp);
     plan->machine = property(qmp, "/machine", "type");
     if (plan->machine && g_str_has_suffix(plan->machine, "-machine"))
         plan->machine[strlen(plan->machine) - strlen("-machine")] = 0;

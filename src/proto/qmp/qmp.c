@@ -218,6 +218,11 @@ pid_t dk_qmp_peer(DkQmp *qmp)
     return qmp->transport->ops->peer ? qmp->transport->ops->peer(qmp->transport) : -1;
 }
 
+gboolean dk_qmp_carrier_idle(DkQmp *qmp, GError **error)
+{
+    return !qmp->transport->ops->idle || qmp->transport->ops->idle(qmp->transport, error);
+}
+
 /* Takes arguments. */
 static char *command_text(const char *command, const char *id, JsonObject *arguments)
 {

@@ -44,6 +44,7 @@ const char *dk_qmp_version(const DkQmp *qmp);
 /* See DkQmpTransportOps. */
 int dk_qmp_poll_fd(DkQmp *qmp);
 pid_t dk_qmp_peer(DkQmp *qmp);
+gboolean dk_qmp_carrier_idle(DkQmp *qmp, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /*
  * Runs a command and gives what it returns, fresh.  arguments (NULL: none) is taken.  fd goes along
