@@ -51,7 +51,10 @@ static void add_linux(GPtrArray *openers, const DkSubject *subject, const DkMach
         add(openers, "makedumpfile", FALSE,
             "it refuses the ELF header that QEMU 7.2 writes; dumpkit convert writes a usual one");
     else
-        add(openers, "makedumpfile", TRUE, "to filter and compress");
+        add(openers, "makedumpfile", TRUE,
+            is_elf ? "to filter and compress"
+                   : "to filter; pages packed with snappy or zstd want a build with these, which "
+                     "Debian's is not");
 }
 
 static void add_volatility(GPtrArray *openers, const DkSubject *subject, const DkMachineLook *look)
