@@ -355,6 +355,22 @@ static void test_cut(gconstpointer data)
     g_assert_cmpuint(found.counts[DK_VERIFY_DAMAGED], ==, 0);
 }
 
+/* RAM behind the last range that the dump has anything of is not in the bitmaps. */
+static void test_ram_behind(void)
+{
+    g_autoptr(DkSubject) subject = sample();
+    dk_machine_add_ram(&subject->system, (guint64)1 << 40, ((guint64)1 << 40) + PAGE - 1);
+    g_autoptr(DkDumpPlan) plan = sample_plan();
+    g_autoptr(GBytes) bytes = write_dump(&cases[0], subject, plan);
+    g_autoptr(DkInput) input = dk_input_new_bytes("test", bytes);
+    g_autoptr(DkSource) source = dk_format_open(input, NULL, NULL);
+    const guint8 *data = g_bytes_get_data(bytes, NULL);
+    guint64 max_mapnr;
+    memcpy(&max_mapnr, data + PAGE + 96, sizeof max_mapnr);
+    g_assert_cmpuint(GUINT64_FROM_LE(max_mapnr), ==, PAGES);
+    check_pages(source, &cases[0], plan);
+}
+
 static void test_process_refused(void)
 {
     g_autoptr(DkSubject) subject = dk_subject_new();
@@ -381,6 +397,7 @@ int main(int argc, char **argv)
         g_test_add_data_func(cut, &cases[i], test_cut);
     }
     g_test_add_func("/kdump-write/runs", test_runs);
+    g_test_add_func("/kdump-write/ram-behind", test_ram_behind);
     g_test_add_func("/kdump-write/process-refused", test_process_refused);
     return g_test_run();
 }

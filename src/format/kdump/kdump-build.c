@@ -43,14 +43,22 @@ void dk_kdump_put_descriptor(GByteArray *out, guint64 off, guint32 size, guint32
     dk_kdump_put64(out, 0);
 }
 
+/*
+ * The last address that the bitmaps speak of: the end of the last range of RAM that the dump has
+ * anything of.  Ranges behind it, such as firmware that was left out, are in our own record only:
+ * makedumpfile fails to filter files whose bitmaps reach behind the kernel's last memory.
+ */
 static guint64 highest(const DkSubject *subject, const DkDumpPlan *dump)
 {
     const GArray *ram = subject->system.ram;
-    guint64 last = 0;
-    if (ram->len)
-        last = g_array_index(ram, DkRamRange, ram->len - 1).last;
-    if (dump->extents->len)
-        last = MAX(last, g_array_index(dump->extents, DkExtent, dump->extents->len - 1).last);
+    if (!dump->extents->len)
+        return ram->len ? g_array_index(ram, DkRamRange, ram->len - 1).last : 0;
+    guint64 last = g_array_index(dump->extents, DkExtent, dump->extents->len - 1).last;
+    for (guint i = ram->len; i > 0; i--) {
+        const DkRamRange *range = &g_array_index(ram, DkRamRange, i - 1);
+        if (range->first <= last)
+            return MAX(last, range->last);
+    }
     return last;
 }
 

@@ -138,10 +138,11 @@ static DkRamRange range_at(const RangeList *list, guint index)
 }
 
 /* Sets the bits of the window of bytes from off on; whether there were any. */
-static gboolean set_window(guint8 *bytes, guint64 off, RangeList *list, guint64 block)
+static gboolean set_window(const DkKdumpPlan *plan, guint8 *bytes, guint64 off, RangeList *list)
 {
+    guint64 block = plan->block;
     guint64 begin = off * 8;
-    guint64 last = (off + WINDOW) * 8 - 1;
+    guint64 last = MIN((off + WINDOW) * 8, plan->max_mapnr) - 1;
     gboolean used = FALSE;
     for (guint i = list->next; list->ranges && i < list->ranges->len; i++) {
         DkRamRange range = range_at(list, i);
@@ -166,8 +167,8 @@ static gboolean write_bitmap(KdumpSink *self, guint64 at, const GArray *ram, GEr
     for (guint64 off = 0; off < self->plan.bitmap_size; off += WINDOW) {
         gsize len = (gsize)MIN(WINDOW, self->plan.bitmap_size - off);
         memset(bytes, 0, WINDOW);
-        gboolean used = set_window(bytes, off, &lists[0], self->plan.block);
-        used = set_window(bytes, off, &lists[1], self->plan.block) || used;
+        gboolean used = set_window(&self->plan, bytes, off, &lists[0]);
+        used = set_window(&self->plan, bytes, off, &lists[1]) || used;
         if (!(used ? put_at(self, at + off, bytes, len, error) : put_zeros_next(self, len, error)))
             return FALSE;
     }
