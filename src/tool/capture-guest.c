@@ -171,6 +171,7 @@ int dk_capture_guest(DkTool *tool, const DkCaptureWords *words, const char *targ
                                      : NULL;
     if (!outputs)
         return dk_tool_fail(tool, error);
+    dk_output_options_filter(outputs, filter);
     if (words->plan) {
         g_autoptr(DkOut) out = dk_tool_out(tool);
         print_plan(words, plan, spool, outputs, out);

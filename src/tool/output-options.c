@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "capture/transfer.h"
 #include "codec/zstd-seekable.h"
 #include "format/registry.h"
 #include "tool/verb.h"
@@ -194,6 +195,15 @@ GArray *dk_output_options_make(const DkOutputOptions *options, DkSubjectKind kin
         g_array_append_val(outputs, output);
     }
     return g_steal_pointer(&outputs);
+}
+
+void dk_output_options_filter(GArray *outputs, guint filter)
+{
+    for (guint i = 0; i < outputs->len; i++) {
+        DkSinkOptions *sink = &g_array_index(outputs, DkCaptureOutput, i).sink;
+        sink->dump_level = filter;
+        sink->drop_zero = (filter & DK_FILTER_ZERO) != 0;
+    }
 }
 
 gboolean dk_output_options_to_stdout(const DkOutputOptions *options)

@@ -49,5 +49,8 @@ GArray *dk_output_options_make(const DkOutputOptions *options, DkSubjectKind kin
                                DkOutputName name, gpointer data,
                                GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
+/* Tells the writers of outputs what --filter leaves out (DkFilterBits): zero pages are theirs. */
+void dk_output_options_filter(GArray *outputs, guint filter);
+
 /* Whether -o - is among them. */
 gboolean dk_output_options_to_stdout(const DkOutputOptions *options);

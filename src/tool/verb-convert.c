@@ -77,6 +77,7 @@ static int convert(DkTool *tool, const State *state, char **args)
                                                        name_output, NULL, &error);
     if (!outputs)
         return dk_tool_fail(tool, error);
+    dk_output_options_filter(outputs, filter);
     g_autofree char *comment = comment_of(opened.source);
     DkTransferOptions transfer = {
         .outputs = (const DkCaptureOutput *)(gpointer)outputs->data,
