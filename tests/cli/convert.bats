@@ -107,3 +107,28 @@ for part in json.load(sys.stdin)["maps"]:
     run -1 grep -c "$target" c.core.age
     "$dumpkit" info -i keys c.core.age --json | grep "\"pid\" : $target"
 }
+
+@test "raw memory through every machine format and back, with zero pages left out where they can be" {
+    head -c 163840 /dev/urandom >memory.raw
+    head -c 819200 /dev/zero >>memory.raw
+    head -c 65536 /dev/urandom >>memory.raw
+    for format in elf kdump kdump-zlib kdump-lzo kdump-snappy kdump-zstd kdump-zstd:1 kdump-raw lime lime-avml avml raw; do
+        for filter in "" "--filter=zero"; do
+            # shellcheck disable=SC2086 # no filter, no word
+            "$dumpkit" convert -q -f memory.raw -o one --format "$format" $filter
+            "$dumpkit" convert -q -f one -o back.raw --input-format "${format%%[-:]*}"
+            cmp memory.raw back.raw
+            "$dumpkit" convert -q memory.raw -o - --format "$format" $filter >piped
+            "$dumpkit" convert -q -f piped -o back.raw --input-format "${format%%[-:]*}"
+            cmp memory.raw back.raw
+        done
+    done
+    "$dumpkit" convert -q -f memory.raw -o one --format kdump --filter zero
+    "$dumpkit" check one | grep "dump level 1: zero"
+    run -1 "$dumpkit" convert memory.raw -o x --filter free
+    [[ $output == *"no VMCOREINFO"* ]]
+    run -1 "$dumpkit" convert memory.raw -o x --format dmp
+    [[ $output == *Windows* ]]
+    run -2 "$dumpkit" convert memory.raw -o x --format minidump
+    [ ! -e x ]
+}

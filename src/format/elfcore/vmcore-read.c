@@ -64,8 +64,11 @@ static void take_big_endian(DkElfcore *core)
     }
 }
 
+/* A file without a machine, as of a plain copy of memory, has no registers either. */
 static void tell_unknown_machine(DkElfcore *core)
 {
+    if (core->e_machine == EM_NONE)
+        return;
     const char *label = dk_elfcore_machine_label(core->e_machine);
     dk_subject_add_gap(core->source.subject, "cpu", 1, 0, 0,
                        "registers of machine %u (%s, %s-endian) are not understood",
