@@ -51,7 +51,8 @@ static gboolean checked(const void *data, gsize size)
 const DkBlockCodec dk_block_zstd = {
     .name = "zstd",
     .levels = TRUE,
-    .level_min = -7,
+    /* Faster ones make pages larger than LZO does, and gain little. */
+    .level_min = -1,
     .level_max = 19,
     .level_normal = 1,
     .packer_new = packer_new,

@@ -101,11 +101,14 @@ static gboolean take_format(const char *word, DkSubjectKind kind, DkCaptureOutpu
                     kind == DK_SUBJECT_PROCESS ? "process" : "machine", words);
         return FALSE;
     }
-    guint64 level = 0;
+    gint64 level = 0;
     if (parts[0] && parts[1] &&
-        !g_ascii_string_to_unsigned(parts[1], 10, 1, DK_ZSTD_LEVEL_MAX, &level, NULL)) {
-        g_set_error(error, DK_ERROR, DK_ERROR_USAGE, "--format %s: levels are 1 to %d", word,
-                    DK_ZSTD_LEVEL_MAX);
+        (!g_ascii_string_to_signed(parts[1], 10, DK_ZSTD_LEVEL_MIN, DK_ZSTD_LEVEL_MAX, &level,
+                                   NULL) ||
+         !level)) {
+        g_set_error(error, DK_ERROR, DK_ERROR_USAGE,
+                    "--format %s: levels are 1 to %d, and %d to -1 for fast ones", word,
+                    DK_ZSTD_LEVEL_MAX, DK_ZSTD_LEVEL_MIN);
         return FALSE;
     }
     output->sink.level = (gint)level;
