@@ -10,7 +10,10 @@
 #include "live/qemu/guardian-undo.h"
 #include "live/qemu/qemu-instant.h"
 
-#define PIPE_SIZE (1 << 20)
+/* What QEMU can be ahead of us, so that a disk that is slow for a moment does not hold the guest;
+ * and what a user who is not privileged may have. */
+#define PIPE_SIZE (16 << 20)
+#define PIPE_SIZE_USER (1 << 20)
 #define READ_SIZE (1u << 20)
 /* How often somebody who cancels is heard while nothing comes. */
 #define TICK_MS 100
@@ -58,8 +61,8 @@ static gboolean start(DkQemuInstant *instant, const char *command, JsonObject *a
         dk_error_set_errno(error, errno, "pipe");
         return FALSE;
     }
-    /* A larger one only spares both sides some turns. */
-    (void)!fcntl(ends[0], F_SETPIPE_SZ, PIPE_SIZE);
+    if (fcntl(ends[0], F_SETPIPE_SZ, PIPE_SIZE) < 0)
+        (void)!fcntl(ends[0], F_SETPIPE_SZ, PIPE_SIZE_USER);
     *out = ends[0];
     gboolean is_given = (!drains || dk_guard_set_drain(instant->guard, ends[0], error)) &&
                         dk_qmp_give_fd(instant->qmp, name, ends[1], error);
