@@ -5,10 +5,12 @@
  *
  * pattern=MIB  Fills so much memory with words that tell their own place: word k of a page at
  *              physical address pa is PATTERN_TAG + pa + 8 * k.  The pages stay where they are.
- * churn=PAGES  Goes round so many pages for ever: word 0 is CHURN_TAG + index, word 1 the round. At
- *              one instant the first some pages have round r and all others r - 1, so that a copy
- *              that is not of one instant shows.
- * beat=MS      Sends "NUMBER MILLISECONDS\n" (hexadecimal, CLOCK_MONOTONIC) to ttyS1 that often.
+ * load=MIB     Fills so much memory with what memory is full of: of 16 pages 2 are zero, 5 records
+ * of pointers and numbers, 4 lines of text, 3 pieces of machine code, 2 random bytes. churn=PAGES
+ * Goes round so many pages for ever: word 0 is CHURN_TAG + index, word 1 the round. At one instant
+ * the first some pages have round r and all others r - 1, so that a copy that is not of one instant
+ * shows. beat=MS      Sends "NUMBER MILLISECONDS\n" (hexadecimal, CLOCK_MONOTONIC) to ttyS1 that
+ * often.
  *
  * When all is in place it says "guest: ready pages=N churn=N" on the console.  Commands of one line
  * each on the console: "sync" (answers "guest: synced"), "off", "reboot", "panic".
@@ -138,6 +140,91 @@ static size_t fill(size_t mib)
     return pages;
 }
 
+static uint64_t next_random(uint64_t *state)
+{
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    return *state;
+}
+
+/* As slab objects are: pointers into a few areas, small numbers, flags, zeros. */
+static void make_records(uint64_t *page, uint64_t *state)
+{
+    uint64_t base = UINT64_C(0xffff888000000000) + (next_random(state) & 0x7ffff000);
+    for (unsigned k = 0; k < WORDS; k++) {
+        uint64_t r = next_random(state);
+        unsigned field = k % 16;
+        if (field < 5)
+            page[k] = base + (r & 0x3ff8);
+        else if (field < 8)
+            page[k] = r & 0xff;
+        else if (field == 8)
+            page[k] = UINT64_C(0xffffffff81000000) + (r & 0xfffff0);
+        else if (field == 9)
+            page[k] = r & 0xffffffff;
+        else
+            page[k] = 0;
+    }
+}
+
+static void make_text(char *page, uint64_t *state)
+{
+    static const char *const words[] = {
+        "GET",     "POST", "/index.html", "timeout", "user",    "session", "opened",
+        "closed",  "for",  "request",     "error",   "warning", "started", "systemd",
+        "kernel:", "pid",  "bytes",       "from",    "to",      "status"};
+    size_t len = 0;
+    while (len + 128 < PAGE) {
+        len += (size_t)sprintf(
+            page + len,
+            "Nov 22 %02u:%02u:%02u host%u app[%u]:", (unsigned)(next_random(state) % 24),
+            (unsigned)(next_random(state) % 60), (unsigned)(next_random(state) % 60),
+            (unsigned)(next_random(state) % 8), (unsigned)(next_random(state) % 32768));
+        for (unsigned i = 0; i < 5; i++)
+            len += (size_t)sprintf(page + len, " %s", words[next_random(state) % 20]);
+        len += (size_t)sprintf(page + len, " %u\n", (unsigned)(next_random(state) % 100000));
+    }
+}
+
+/* Pieces of this program's own code. */
+static void make_code(char *page, uint64_t *state, const char *code, size_t size)
+{
+    for (size_t len = 0; len < PAGE;) {
+        size_t piece = 16 + next_random(state) % 112;
+        if (piece > PAGE - len)
+            piece = PAGE - len;
+        memcpy(page + len, code + next_random(state) % (size - piece), piece);
+        len += piece;
+    }
+}
+
+static void load(size_t mib)
+{
+    extern const char __executable_start[], etext[];
+    size_t pages = mib * 256;
+    if (!pages)
+        return;
+    uint64_t state = UINT64_C(0x9e3779b97f4a7c15);
+    uint64_t *area = take(pages * PAGE);
+    for (size_t i = 0; i < pages; i++) {
+        uint64_t *page = area + i * WORDS;
+        unsigned kind = (unsigned)(next_random(&state) >> 20) % 16;
+        if (kind >= 14)
+            page[0] = 0;
+        else if (kind >= 9)
+            make_records(page, &state);
+        else if (kind >= 5)
+            make_text((char *)page, &state);
+        else if (kind >= 2)
+            make_code((char *)page, &state, __executable_start,
+                      (size_t)(etext - __executable_start));
+        else
+            for (unsigned k = 0; k < WORDS; k++)
+                page[k] = next_random(&state);
+    }
+}
+
 typedef struct {
     volatile uint64_t *area;
     size_t pages;
@@ -227,6 +314,7 @@ int main(void)
     if (fd < 0 || read(fd, line, sizeof line - 1) < 0)
         die("/proc/cmdline");
     size_t pages = fill(word_of(line, "pattern"));
+    load(word_of(line, "load"));
     size_t churning = word_of(line, "churn");
     start_churn(churning);
     start_beat((unsigned)word_of(line, "beat"));
