@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""`make bench`: dumpkit against gcore and gdb, all in one run; prints ratios, writes docs/BENCH.md.
+"""`make bench`: dumpkit against gcore, gdb, QEMU, makedumpfile and libkdumpfile, all in one run;
+prints ratios, writes docs/BENCH.md.
 
 usage: bench/run.py [--repeat N] [--quick] [--no-write] [--dir DIR]
 
@@ -13,51 +14,21 @@ import mmap
 import os
 import re
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-BUILD = os.path.join(ROOT, os.environ.get("BUILD", "build"))
-DUMPKIT = os.path.join(BUILD, "dumpkit")
+from common import BEGUN, BUILD, DUMPKIT, LIMIT, LINE, ROOT, Run, Table, measure, median, worst
+import common
+import machine as machines
+
 TARGET = os.path.join(BUILD, "bench", "bench-target")
 MEMORY = "/dev/shm"
 REPORT = os.path.join(ROOT, "docs", "BENCH.md")
-LIMIT = 120         # seconds, for one command
 BUDGET = 300        # seconds, after which no further repetition is begun
-BEGUN = time.monotonic()
-LINE = "{:<58}{:>16}{:>12}{:>7}  {:<9} {}"
 FRAME = re.compile(r"\b(wait_for_work|serve_request|worker|beat|main)\b")
-
-
-class Run:
-    """What one command took."""
-    def __init__(self, wall, cpu, output):
-        self.wall, self.cpu, self.output = wall, cpu, output
-        self.gap = self.size = self.pause = self.said = None
-
-
-def measure(command, output=None):
-    """Runs a command: wall time, and the processor time of it and its children."""
-    environment = {name: value for name, value in os.environ.items() if name != "DEBUGINFOD_URLS"}
-    subprocess.run(["sync"], check=True)
-    before = os.times()
-    begun = time.monotonic()
-    with tempfile.TemporaryFile() as spool:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=output or spool,
-                              stderr=subprocess.STDOUT, timeout=LIMIT, env=environment, check=False)
-        wall = time.monotonic() - begun
-        after = os.times()
-        spool.seek(0)
-        text = spool.read().decode(errors="replace")
-    if done.returncode not in (0, 3):
-        sys.exit(f"bench: status {done.returncode}: {' '.join(command)}\n{text}")
-    cpu = after.children_user + after.children_system - before.children_user - \
-        before.children_system
-    return Run(wall, cpu, text)
 
 
 class Target:
@@ -173,49 +144,8 @@ def memory_of_capture(target, folder, *options):
     return peaks[process.pid] / 1024, max(helpers) / 1024
 
 
-class Table:
-    """Rows of figures, printed as they come and written as Markdown."""
-    def __init__(self):
-        self.rows, self.missed = [], 0
-
-    def add(self, what, ours, theirs="", ratio=None, goal=None, met=None):
-        if ratio is not None and goal is not None and met is None:
-            met = ratio <= goal
-        said = "" if met is None else "yes" if met else "no"
-        self.missed += said == "no"
-        goal = "" if goal is None else f"≤ {goal:.3g}" if isinstance(goal, float) else goal
-        row = (what, ours, theirs, "" if ratio is None else f"{ratio:.3f}", goal, said)
-        self.rows.append(row)
-        print(LINE.format(*row), flush=True)
-
-    def compare(self, what, unit, ours, theirs, goal=None):
-        digits = {"s": 2, "ms": 1, "MiB": 0}[unit]
-        self.add(what, f"{ours:.{digits}f} {unit}", f"{theirs:.{digits}f} {unit}", ours / theirs,
-                 goal)
-
-    def markdown(self):
-        lines = ["| figure | dumpkit | peer | ratio | goal | met |", "|---|--:|--:|--:|---|---|"]
-        return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in self.rows])
-
-
-def median(runs, name):
-    return statistics.median(getattr(run, name) for run in runs)
-
-
-def worst(runs):
-    return max(run.gap for run in runs)
-
-
 def repeated(count, kinds):
-    """Each kind once a round, so that all of them see the same machine."""
-    results = {name: [] for name in kinds}
-    for number in range(count):
-        if number > 0 and time.monotonic() - BEGUN > BUDGET:
-            print(f"bench: {BUDGET} s are over, {number} repetitions instead of {count}")
-            break
-        for name, run in kinds.items():
-            results[name].append(run())
-    return results
+    return common.repeated(count, kinds, BUDGET)
 
 
 def bench_capture(table, folder, count, quick):
@@ -350,47 +280,6 @@ def bench_open(table, folder, count):
                   median(runs["gdb"], "cpu"))
 
 
-def drop_cached(path):
-    """Takes a file out of the page cache."""
-    fd = os.open(path, os.O_RDONLY)
-    os.fsync(fd)
-    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
-    os.close(fd)
-
-
-def read_pages(program, path, limit, seed, cached):
-    """10,000 random pages below the address limit, by a program that starts and ends with it."""
-    if not cached:
-        drop_cached(path)
-    # Without measure(): a wait with a time-out looks every 50 ms only.
-    command = [os.path.join(BUILD, "bench", program), path, "10000", str(seed), str(limit)]
-    begun = time.monotonic()
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=True)
-    run = Run(time.monotonic() - begun, None, done.stdout.decode())
-    run.said = run.output.split()[:2]
-    return run
-
-
-def bench_kdump(table, path, limit, count):
-    """Random reads of a kdump file of memory up to limit, against libkdumpfile's kdump_read()."""
-    if not os.path.exists(os.path.join(BUILD, "bench", "peer-libkdumpfile")):
-        table.add("kdump: 10,000 random pages: libkdumpfile-dev is not installed", "")
-        return
-    for cached in (True, False):
-        pairs = []
-        read_pages("bench-kdump-read", path, limit, 7, True)
-        for seed in range(7, 7 + max(count, 5)):
-            ours = read_pages("bench-kdump-read", path, limit, seed, cached)
-            theirs = read_pages("peer-libkdumpfile", path, limit, seed, cached)
-            if ours.said != theirs.said:
-                sys.exit(f"bench: {path}: dumpkit read {ours.said}, libkdumpfile {theirs.said}")
-            pairs.append((ours, theirs))
-        what = "kdump: 10,000 random pages" + ("" if cached else ", page cache dropped")
-        table.compare(what, "ms", median([ours for ours, _ in pairs], "wall") * 1e3,
-                      median([theirs for _, theirs in pairs], "wall") * 1e3,
-                      0.5 if cached else None)
-
-
 def first_line(*command):
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split("\n")[0]
 
@@ -440,6 +329,8 @@ Written by `make bench` (bench/run.py), which anyone can repeat; {count} repetit
 {table.markdown()}
 
 {NOTES}
+
+{machines.NOTES}
 """
     with open(REPORT, "w", encoding="utf-8") as file:
         file.write(text)
@@ -461,6 +352,7 @@ def main():
         print(LINE.format("figure", "dumpkit", "peer", "ratio", "goal", "met"))
         bench_capture(table, folder, count, args.quick)
         bench_open(table, folder, count)
+        machines.bench(table, folder, count)
         if not args.quick:
             bench_huge_pages(table, folder, count)
             with Target(4096) as target:
