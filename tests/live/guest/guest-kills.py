@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Kills a capture of a guest, or its guardian, at random moments, and looks what became of the guest.
 
-usage: guest-kills.py dumpkit|guardian KILLS FOLDER COMMAND...
+usage: guest-kills.py [--file FILE DUMPKIT] dumpkit|guardian KILLS FOLDER COMMAND...
 
 FOLDER is that of the guest (guest.py), which must send beats; COMMAND captures it.  {METHOD} in a word
 becomes one method after the other.  After each kill, within some seconds, the guest runs, its beats
 come, no migration or dump is under way, the capabilities are as before, and no guardian is left.  A
-capture that was done before its kill does not count.  Prints what was found; exit status 1 when
+capture that was done before its kill does not count.  With --file, COMMAND writes FILE, which must
+not be there after a kill, or be complete to DUMPKIT's check.  Prints what was found; exit status 1 when
 something was not put back.
 """
 import os
@@ -108,7 +109,20 @@ def one_kill(victim, command, method, life):
     return early
 
 
+def half_file(check):
+    """A complaint about the file that is there under its name."""
+    if not check or not os.path.exists(check[0]):
+        return None
+    done = subprocess.run([check[1], "check", "-q", check[0]], check=False)
+    os.unlink(check[0])
+    return "a file that is not whole has its name" if done.returncode else None
+
+
 def main(argv):
+    check = None
+    if argv[1] == "--file":
+        check = argv[2:4]
+        del argv[1:4]
     victim, kills, folder, command = argv[1], int(argv[2]), argv[3], argv[4:]
     guest = guests.Guest(folder).attach()
     monitor = guest.monitor()
@@ -123,10 +137,12 @@ def main(argv):
     done = 0
     for turn in range(kills * 4):
         method = METHODS[turn % len(METHODS)]
+        if check and os.path.exists(check[0]):
+            os.unlink(check[0])
         if not one_kill(victim, command, method, lives[method]):
             continue
         done += 1
-        found = settled(guest, monitor, before)
+        found = settled(guest, monitor, before) or half_file(check)
         if found:
             print(f"kill {done} of {victim}, method {method}: {found}")
             return 1
