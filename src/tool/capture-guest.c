@@ -11,9 +11,11 @@
 #include "tool/transfer-print.h"
 #include "tool/version.h"
 
+#define GDB_PREFIX "gdb:"
+
 gboolean dk_capture_is_guest(const char *target)
 {
-    return dk_carrier_of(target) != NULL;
+    return dk_carrier_of(target) != NULL || g_str_has_prefix(target, GDB_PREFIX);
 }
 
 static char *name_output(const char *pattern, const DkFormat *format, gboolean zstd, gpointer data,
@@ -149,6 +151,8 @@ static int take(DkTool *tool, const DkCaptureWords *words, const DkQemuOptions *
 
 int dk_capture_guest(DkTool *tool, const DkCaptureWords *words, const char *target)
 {
+    if (g_str_has_prefix(target, GDB_PREFIX))
+        return dk_capture_gdb(tool, words, target);
     g_autoptr(GError) error = NULL;
     g_autofree char *spool = spool_dir(words);
     const char *const guardian[] = {"/proc/self/exe", "guardian", NULL};

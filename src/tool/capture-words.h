@@ -26,6 +26,9 @@ int dk_capture_processes(DkTool *tool, const DkCaptureWords *words, const char *
 /* Captures the machine that target means. */
 int dk_capture_guest(DkTool *tool, const DkCaptureWords *words, const char *target);
 
+/* Captures the machine behind a GDB stub, "gdb:HOST:PORT". */
+int dk_capture_gdb(DkTool *tool, const DkCaptureWords *words, const char *target);
+
 /* Whether target is of a kind that dk_capture_guest() takes. */
 gboolean dk_capture_is_guest(const char *target);
 

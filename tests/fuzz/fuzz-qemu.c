@@ -7,9 +7,9 @@
 #include <stdint.h>
 
 #include "base/error.h"
-#include "live/qemu/cpu-text.h"
+#include "live/cpu-text.h"
 #include "live/qemu/elf-stream.h"
-#include "live/qemu/mtree.h"
+#include "live/mtree.h"
 #include "live/qemu/qemu-plan.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

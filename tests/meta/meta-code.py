@@ -13,7 +13,9 @@ BANNED = ("strcpy strcat sprintf vsprintf gets alloca g_alloca g_newa system pop
 PROGRAM = ("printf vprintf fprintf vfprintf puts fputs putchar putc perror dprintf g_print g_printerr "
            "getenv secure_getenv setenv g_getenv g_setenv g_get_environ exit _exit g_main_loop_new "
            "setlocale").split()
-PROGRAM_PLACES = re.compile(r"src/(tool|service)/|src/live/(process/tracer|qemu/guardian)[^/]*$")
+PROGRAM_PLACES = re.compile(r"src/(tool|service)/|"
+                            r"src/(live/(process/tracer|qemu/guardian|gdbstub/gdb-guardian)|"
+                            r"proto/libvirt/libvirt-dump)[^/]*$")
 THREADS = ("g_thread_new g_thread_try_new g_thread_pool_new g_thread_pool_new_full pthread_create "
            "thrd_create g_task_run_in_thread g_task_run_in_thread_sync").split()
 THREAD_PLACES = re.compile(r"src/(capture|service)/")

@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "live/qemu/cpu-text.h"
+#include "live/cpu-text.h"
 #include "live/qemu/elf-stream.h"
-#include "live/qemu/mtree.h"
+#include "live/mtree.h"
 #include "live/qemu/qemu-plan.h"
 
 #define PAGE 4096u

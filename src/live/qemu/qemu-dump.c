@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 #include "format/machine-notes.h"
-#include "live/qemu/cpu-text.h"
+#include "live/cpu-text.h"
 #include "live/qemu/elf-stream.h"
 #include "live/qemu/guardian-undo.h"
 #include "live/qemu/qemu-instant.h"

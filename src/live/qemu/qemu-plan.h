@@ -10,6 +10,7 @@
 #include <sys/types.h>
 
 #include "base/progress.h"
+#include "live/mtree.h"
 #include "proto/qmp-transport.h"
 
 typedef enum {
@@ -41,16 +42,6 @@ typedef struct {
 } DkQemuOptions;
 
 #define DK_QEMU_TIMEOUT_MS 30000u
-
-/* A piece of the guest's physical memory that QEMU backs with memory. */
-typedef struct {
-    guint64 first; /* physical addresses, both inside */
-    guint64 last;
-    char *block;    /* the memory region, such as "pc.ram" */
-    guint64 offset; /* of first in the block */
-    gboolean rom;   /* the guest cannot write here */
-    guint64 va;     /* of first in the QEMU process; 0 when not known */
-} DkQemuRange;
 
 /* Something that was looked at to choose the method. */
 typedef struct {

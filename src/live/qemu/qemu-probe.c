@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 #include "live/qemu/guardian-undo.h"
-#include "live/qemu/mtree.h"
+#include "live/mtree.h"
 
 /* A property of an object as text; NULL when there is none. */
 static char *property(DkQmp *qmp, const char *path, const char *name)

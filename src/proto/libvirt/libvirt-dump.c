@@ -14,11 +14,18 @@
 #include "proto/libvirt/libvirt-error.h"
 
 #define WORDS_MAX 4096u
+#define FDS_MAX 1024
 
 /* The child's life; nothing of the parent's connection is touched, which is why it does not end by
  * exit(). */
 static void run(const char *uuid, int fd, int words)
 {
+    /* Descriptors of the parent: an end of a pipe that stays open here would keep others waiting.
+     */
+    for (int other = 3; other < FDS_MAX; other++) {
+        if (other != fd && other != words)
+            close(other);
+    }
     g_autofree char *path = g_strdup_printf("/proc/%d/fd/%d", (int)getpid(), fd);
     virConnectPtr connection = virConnectOpen(NULL);
     virDomainPtr domain = connection ? virDomainLookupByUUIDString(connection, uuid) : NULL;

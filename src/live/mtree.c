@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "live/qemu/mtree.h"
+#include "live/mtree.h"
 
 #include <string.h>
 
 #include "base/error.h"
-#include "live/qemu/qemu-plan.h"
 
 #define PAGE 4096u
 #define VIEW "FlatView #"

@@ -11,6 +11,16 @@
 /* Ranges of one guest; more are refused. */
 #define DK_MTREE_RANGES_MAX 65536u
 
+/* A piece of the guest's physical memory that QEMU backs with memory. */
+typedef struct {
+    guint64 first; /* physical addresses, both inside */
+    guint64 last;
+    char *block;    /* the memory region, such as "pc.ram" */
+    guint64 offset; /* of first in the block */
+    gboolean rom;   /* the guest cannot write here */
+    guint64 va;     /* of first in the QEMU process; 0 when not known */
+} DkQemuRange;
+
 /*
  * Appends the ranges of the address space "memory" that QEMU backs with memory (RAM and ROM, not
  * the RAM of devices passed through) to ranges, of DkQemuRange, ascending; neighbours that continue

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "live/qemu/cpu-text.h"
+#include "live/cpu-text.h"
 
 #include <string.h>
 
