@@ -34,7 +34,7 @@ void dk_age_hkdf(const guint8 *ikm, gsize ikm_len, const guint8 *salt, gsize sal
 {
     static const guint8 one = 1;
     guint8 extracted[DK_AGE_KEY_SIZE];
-    hmac(salt, salt_len, ikm, ikm_len, NULL, 0, extracted);
+    hmac(salt, salt_len, ikm, ikm_len, ikm, 0, extracted);
     hmac(extracted, sizeof extracted, info, strlen(info), &one, 1, key);
     sodium_memzero(extracted, sizeof extracted);
 }

@@ -17,7 +17,9 @@ static void header_mac(const guint8 file_key[DK_AGE_FILE_KEY_SIZE], const char *
                        guint8 mac[DK_AGE_KEY_SIZE])
 {
     guint8 key[DK_AGE_KEY_SIZE];
-    dk_age_hkdf(file_key, DK_AGE_FILE_KEY_SIZE, NULL, 0, "header", key);
+    /* No salt; libsodium wants a place all the same. */
+    static const guint8 none[1];
+    dk_age_hkdf(file_key, DK_AGE_FILE_KEY_SIZE, none, 0, "header", key);
     crypto_auth_hmacsha256(mac, (const guint8 *)text, len, key);
     sodium_memzero(key, sizeof key);
 }

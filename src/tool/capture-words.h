@@ -11,7 +11,7 @@ typedef struct {
     char *method;
     char *filter; /* of machines */
     char *spool;
-    char *connect; /* of libvirt */
+    char *connect;      /* of libvirt */
     gint64 max_stop_ms; /* -1: not given */
     gint thread_timeout_ms;
     gboolean plan;

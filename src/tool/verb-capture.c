@@ -93,7 +93,8 @@ static int run(DkTool *tool, gpointer data, char **args)
 
 const DkVerb dk_verb_capture = {
     .name = "capture",
-    .synopsis = "pid:N | name:NAME | unit:UNIT | qmp:SOCKET | libvirt:NAME | gdb:HOST:PORT [-o FILE]...",
+    .synopsis =
+        "pid:N | name:NAME | unit:UNIT | qmp:SOCKET | libvirt:NAME | gdb:HOST:PORT [-o FILE]...",
     .summary = "take a dump of a running process or machine",
     .options = options,
     .state_size = sizeof(DkCaptureWords),

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/error.h"
 #include "format/registry.h"
 #include "io/input.h"
 
@@ -110,8 +111,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     g_autoptr(GError) error = NULL;
     g_autoptr(DkSource) source = format->open(input, &error);
     if (!source) {
-        /* The one reason left: the notes are of a machine. */
-        g_assert(strstr(error->message, "machine's memory"));
+        /* The notes may be of a system whose dumps are named and not read. */
+        g_assert(error->domain == DK_ERROR);
         return 0;
     }
     for (guint i = 0; i < source->subject->process.mappings->len; i++) {

@@ -8,8 +8,8 @@
 
 #include "base/error.h"
 #include "live/cpu-text.h"
-#include "live/qemu/elf-stream.h"
 #include "live/mtree.h"
+#include "live/qemu/elf-stream.h"
 #include "live/qemu/qemu-plan.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

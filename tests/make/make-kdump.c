@@ -533,6 +533,11 @@ static void read_description(Dump *dump, const char *path)
     }
 }
 
+static void page_clear(gpointer data)
+{
+    g_byte_array_unref(((Page *)data)->stored);
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 3) {
@@ -550,7 +555,8 @@ int main(int argc, char **argv)
     dump.vmcoreinfo = g_byte_array_new();
     dump.notes = g_byte_array_new();
     dump.pages = g_array_new(FALSE, FALSE, sizeof(Page));
-    dump.after = g_ptr_array_new();
+    g_array_set_clear_func(dump.pages, page_clear);
+    dump.after = g_ptr_array_new_with_free_func((GDestroyNotify)g_strfreev);
     read_description(&dump, argv[1]);
     GByteArray *out = finish(&dump, make_file(&dump));
     FILE *file = g_str_equal(argv[2], "-") ? stdout : fopen(argv[2], "wb");
@@ -558,5 +564,13 @@ int main(int argc, char **argv)
         perror(argv[2]);
         return 1;
     }
+    if (file != stdout)
+        fclose(file);
+    g_byte_array_unref(out);
+    g_byte_array_unref(dump.vmcoreinfo);
+    g_byte_array_unref(dump.notes);
+    g_array_unref(dump.pages);
+    g_ptr_array_unref(dump.after);
+    g_free(dump.exist);
     return 0;
 }

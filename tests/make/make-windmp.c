@@ -531,6 +531,7 @@ static void make_triage(Maker *maker)
         triage.kdbg_off = maker->out->len;
         guint8 *kdbg = at(maker, triage.kdbg_off, maker->kdbg_size);
         memset(kdbg, 0x11, maker->kdbg_size);
+        /* NOLINTNEXTLINE(bugprone-not-null-terminated-result): bytes */
         memcpy(kdbg + DMP_KDBG_TAG_OFF, "KDBG", 4);
         put(kdbg + DMP_KDBG_SIZE_OFF, 4, maker->kdbg_size);
     }

@@ -5,8 +5,8 @@
 
 #include "base/error.h"
 #include "live/cpu-text.h"
-#include "live/qemu/elf-stream.h"
 #include "live/mtree.h"
+#include "live/qemu/elf-stream.h"
 #include "live/qemu/qemu-plan.h"
 
 #define PAGE 4096u

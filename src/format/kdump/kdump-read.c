@@ -339,7 +339,7 @@ static void read_result(DkKdump *self, const guint8 *notes, gsize len, guint64 o
         text_size != DK_OWN_RESULT_SIZE || type != DK_OWN_NOTE_RESULT)
         return;
     const guint8 *name = dk_cursor_bytes(&cursor, "owner", sizeof owner, NULL);
-    if (!name || memcmp(name, owner, sizeof owner))
+    if (!name || memcmp(name, owner, sizeof owner) != 0)
         return;
     self->result_off = dk_cursor_off(&cursor);
     const guint8 *text = dk_cursor_bytes(&cursor, "text", DK_OWN_RESULT_SIZE, NULL);

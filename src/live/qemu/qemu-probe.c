@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "live/qemu/guardian-undo.h"
 #include "live/mtree.h"
+#include "live/qemu/guardian-undo.h"
 
 /* A property of an object as text; NULL when there is none. */
 static char *property(DkQmp *qmp, const char *path, const char *name)
