@@ -99,8 +99,8 @@ PY
 }
 
 @test "dumpkit is killed in the middle: the guest runs on, and the stub is free" {
-    local i pid
-    for i in {1..6}; do
+    local pid
+    for _ in {1..6}; do
         "$DUMPKIT" capture "$target" --format raw -o "$BATS_TEST_TMPDIR/raw" --force -q 2>/dev/null 3>&- &
         pid=$!
         await stands

@@ -147,7 +147,7 @@ assert "\"cr3\"" in text and "pc 0xffff" in text, text' "$output"
     local fifo=$BATS_TEST_TMPDIR/fifo
     mkfifo -m 666 "$fifo"
     # A reader that does not read, so that the dump stands when the pipe is full.
-    sleep 120 <"$fifo" 3>&- &
+    (exec <"$fifo" && exec sleep 120) 3>&- &
     PIDS+=($!)
     virsh dump "night shift" "$fifo" --memory-only 3>&- &
     PIDS+=($!)
