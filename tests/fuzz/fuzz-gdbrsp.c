@@ -44,6 +44,9 @@ static void ask(DkGdbrsp *rsp)
     g_autofree char *said = dk_gdbrsp_monitor(rsp, "info mtree -f", NULL);
     g_autofree char *text = dk_gdbrsp_features(rsp, "target.xml", NULL);
     g_autofree char *stop = dk_gdbrsp_ask(rsp, "?", NULL, NULL);
+    g_assert(!said || strlen(said) <= DK_GDBRSP_TEXT_MAX);
+    g_assert(!text || strlen(text) <= 2 * DK_GDBRSP_TEXT_MAX);
+    g_assert(!stop || strlen(stop) <= DK_GDBRSP_PACKET_MAX);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
