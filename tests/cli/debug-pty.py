@@ -13,7 +13,7 @@ import sys
 import termios
 import time
 
-PATIENCE = 20  # seconds, which no healthy machine takes
+PATIENCE = 60  # seconds, which no healthy machine takes
 PROMPT = "0:000> "
 
 

@@ -255,8 +255,8 @@ PYTHON
 
 @test "status 2 for wrong usage" {
     run -2 --separate-stderr "$dumpkit" debug
-    [[ $stderr == *'one dump file was expected'* ]]
-    run -2 "$dumpkit" debug one two
+    [[ $stderr == *'a dump file was expected'* ]]
+    run -1 "$dumpkit" debug one two
     run -2 "$dumpkit" debug --bogus one
     run -2 "$dumpkit" debug one -c
 }

@@ -133,7 +133,7 @@ setup() {
     for file in ours.elf for-drgn.kdump; do
         run drgn -q -c "$file" --no-default-symbols "$live/vmcore-drgn.py"
         echo "$output"
-        [ "$status" = 0 ]
+        drgn_ended
         [[ $output == *"release 6."* ]]
         [[ $output == *"uts Linux"* ]]
     done
