@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 void dk_fd_close(int *fd)
@@ -70,4 +71,10 @@ int dk_fd_open_unlinked(const char *dir)
     if (fd >= 0)
         unlink(name);
     return fd;
+}
+
+gboolean dk_fd_is_socket(int fd)
+{
+    struct stat st;
+    return fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode);
 }

@@ -20,6 +20,9 @@ static inline int dk_fd_steal(int *fd)
 
 #define dk_autofd __attribute__((cleanup(dk_fd_close)))
 
+/* Whether fd is open and a socket; errno is lost. */
+gboolean dk_fd_is_socket(int fd);
+
 /*
  * A file in dir without a name, mode 0600, for reading and writing; it is gone when it is closed.
  * -1 with errno.  Where the file system has no such files (NFS), a name .dumpkit-XXXXXX is there

@@ -115,3 +115,9 @@ assert "completion" not in verbs'
     run -1 bash -c "'$dumpkit' version >/dev/full"
     [[ $output == *"standard output"*"No space left"* ]]
 }
+
+@test "the helper processes end at once when they are run by hand" {
+    run -2 timeout -s KILL 10 bash -c "'$dumpkit' tracer 3>&-"
+    run -2 timeout -s KILL 10 bash -c "'$dumpkit' tracer 3</dev/null"
+    run -2 timeout -s KILL 10 bash -c "'$dumpkit' guardian qmp:/nowhere 3>&-"
+}

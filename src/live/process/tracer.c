@@ -173,6 +173,9 @@ static void serve(Tracer *tracer, const DkTracerRequest *request, DkTracerReply 
 int dk_tracer_main(void)
 {
     Tracer tracer = {0};
+    /* Run by hand it would wait for ever, with all signals blocked. */
+    if (!dk_fd_is_socket(DK_TRACER_SOCKET_FD))
+        return 2;
     protect();
     sigset_t child;
     sigemptyset(&child);

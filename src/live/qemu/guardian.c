@@ -165,6 +165,9 @@ static void undo_anew(const char *target, DkQmpOpen open, const char *undo)
 int dk_guardian_main(const char *target, DkQmpOpen open)
 {
     g_autoptr(GError) error = NULL;
+    /* Run by hand it would take its own monitor for dumpkit. */
+    if (!dk_fd_is_socket(DK_GUARDIAN_FD))
+        return 2;
     protect();
     fcntl(DK_GUARDIAN_FD, F_SETFD, FD_CLOEXEC);
     Guardian guardian = {.fd = -1, .drain = -1};
