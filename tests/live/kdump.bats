@@ -121,9 +121,9 @@ same_pages() {
 @test "drgn with libkdumpfile reads all pages of each of our files" {
     need drgn
     for method in $methods; do
-        run drgn -q -c "$method.kdump" --no-default-symbols "$live/kdump-drgn.py" ours.elf
+        run_drgn -q -c "$method.kdump" --no-default-symbols "$live/kdump-drgn.py" ours.elf
         echo "$method: $output"
-        drgn_ended
+        [ "$status" = 0 ]
         [[ $output == *"pages are the same"* ]]
     done
 }

@@ -135,8 +135,13 @@ goes_on() {
     python3 "$live/beats.py" "$1"
 }
 
-# After run drgn, whose output is looked at as well: Debian's libkdumpfile now and then faults when
-# drgn closes a file, after all has been said (seen on files of makedumpfile, too).
-drgn_ended() {
-    [ "$status" = 0 ] || [ "$status" -gt 128 ]
+# As run drgn, but begun anew when drgn dies of SIGSEGV: Debian's libkdumpfile now and then faults
+# when a file is closed (on files of makedumpfile, too).  One run has to end well.
+run_drgn() {
+    local try
+    for try in 1 2 3 4 5; do
+        run drgn "$@"
+        [ "$status" = 139 ] || return 0
+        echo "# drgn died of SIGSEGV in try $try" >&3
+    done
 }

@@ -142,9 +142,9 @@ no_files() {
     local format
     for format in elf kdump kdump-lzo kdump-snappy kdump-zstd kdump-raw; do
         "$DUMPKIT" convert -q -f "$base" -o file --format "$format"
-        run drgn -q -c file --no-default-symbols "$live/sinks.py" "$BATS_FILE_TMPDIR/base.raw"
+        run_drgn -q -c file --no-default-symbols "$live/sinks.py" "$BATS_FILE_TMPDIR/base.raw"
         echo "$format: $output"
-        drgn_ended
+        [ "$status" = 0 ]
         [[ $output == *"pages are the same, and of 6."* ]]
     done
 }

@@ -131,9 +131,9 @@ setup() {
     need drgn makedumpfile
     makedumpfile -f -c -d 1 ours.elf for-drgn.kdump
     for file in ours.elf for-drgn.kdump; do
-        run drgn -q -c "$file" --no-default-symbols "$live/vmcore-drgn.py"
+        run_drgn -q -c "$file" --no-default-symbols "$live/vmcore-drgn.py"
         echo "$output"
-        drgn_ended
+        [ "$status" = 0 ]
         [[ $output == *"release 6."* ]]
         [[ $output == *"uts Linux"* ]]
     done
