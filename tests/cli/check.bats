@@ -162,5 +162,6 @@ capture_own() {
     [[ $stderr == *missing* ]]
     run -2 "$dumpkit" check
     run -1 "$dumpkit" check core core
+    [[ $output == *"not the parts of one dump"* ]]
     run -2 "$dumpkit" check --bogus core
 }

@@ -124,9 +124,10 @@ for module in json.load(sys.stdin)["modules"]:
     [[ $stderr == *"executable or library, not a core"* ]]
 }
 
-@test "no file, two files and unknown options are wrong usage" {
+@test "no file and unknown options are wrong usage, two files that are no parts are refused" {
     run -2 "$dumpkit" info
     run -1 "$dumpkit" info core core
+    [[ $output == *"not the parts of one dump"* ]]
     run -2 "$dumpkit" info --bogus core
 }
 
