@@ -75,6 +75,39 @@ typedef struct {
     DkCfiRule rules[64];      /* by DWARF number */
 } DkCfiRow;
 
+/*
+ * One unwind code of x64 Windows (Microsoft Learn, "x64 exception handling", UNWIND_CODE), its
+ * slots put together: value is in bytes (ALLOC_*: the size; SAVE_*: the offset from the frame's
+ * base), info the register number or, of PUSH_MACHFRAME, 1 with an error code.
+ */
+typedef struct {
+    guint8 prolog_offset; /* end of the instruction, from the function's first byte */
+    guint8 op;            /* UWOP_* */
+    guint8 info;
+    guint32 value;
+} DkSehCode;
+
+/* RUNTIME_FUNCTION and UNWIND_INFO of one place. */
+typedef struct {
+    guint64 first; /* RVAs of the (part of the) function, both inside */
+    guint64 last;
+    guint8 version;
+    guint8 flags; /* UNW_FLAG_* of the first part */
+    guint8 prolog_size;
+    guint8 frame_register;  /* 0: none */
+    guint32 frame_offset;   /* bytes */
+    const DkSehCode *codes; /* in the order of the file: the last of the prolog first; lent */
+    guint ncodes;
+    guint nown; /* of these, how many belong to this part; those behind are of the parts it is
+                   chained to, whose prologs have run whole */
+} DkSehRow;
+
+typedef enum {
+    DK_SEH_NONE,    /* the module's tables are there and have no entry: a leaf function */
+    DK_SEH_FOUND,   /* *row is set, lent until the next call or close */
+    DK_SEH_UNKNOWN, /* the tables, or the part that is needed, are not to be had */
+} DkSehResult;
+
 typedef struct {
     const char *name; /* such as "elf" */
 
@@ -105,6 +138,9 @@ typedef struct {
 
     /* The unwind rules at rva, lent until close; NULL when there are none. */
     const DkCfiRow *(*cfi)(DkSymFile *file, guint64 rva);
+
+    /* The x64 Windows unwind information at rva. */
+    DkSehResult (*seh)(DkSymFile *file, guint64 rva, const DkSehRow **row);
 
     /*
      * Copies to buf what the module's file holds of the memory at rva, at most len bytes; returns
@@ -144,6 +180,8 @@ typedef struct {
     const char *sysroot;    /* prefix of module paths; NULL or "" for none */
     const char *debug_path; /* elfutils' debuginfo path; NULL for the default */
     gboolean debuginfod;    /* ask debuginfod when DEBUGINFOD_URLS is set */
+    /* As _NT_SYMBOL_PATH; NULL or "" for none.  See sym/store/store.h. */
+    const char *symbol_path;
 } DkSymOptions;
 
 /*

@@ -170,6 +170,7 @@ DkTarget *dk_target_new(DkSource *source, const DkSymOptions *options)
         target->options.sysroot = g_strdup(options->sysroot);
         target->options.debug_path = g_strdup(options->debug_path);
         target->options.debuginfod = options->debuginfod;
+        target->options.symbol_path = g_strdup(options->symbol_path);
     }
     target->arch = dk_arch_for(source->subject->machine);
     target->loaded = g_ptr_array_new();
@@ -201,6 +202,7 @@ void dk_target_free(DkTarget *target)
     g_ptr_array_unref(target->loaded);
     g_free((char *)target->options.sysroot);
     g_free((char *)target->options.debug_path);
+    g_free((char *)target->options.symbol_path);
     dk_source_close(target->source);
     g_free(target);
 }
